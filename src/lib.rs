@@ -1,0 +1,1 @@
+//! scrobble-operator

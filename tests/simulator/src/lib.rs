@@ -1,0 +1,1 @@
+//! Stands in for Spotify and the hosted scrobble services.
