@@ -1,0 +1,41 @@
+# The commands of this repository; CI runs `make test` and nothing else. `make` alone lists them.
+
+CARGO ?= cargo
+
+.DEFAULT_GOAL := help
+.PHONY: help tools generate build test lint demo clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+
+tools: ## build etcd, kube-apiserver, kube-controller-manager, kubectl and helm, once; the last line is their folder
+	@tools/build
+
+generate: ## write crds/ from the types in src/api
+	$(CARGO) run -q --bin scrobble-operator -- crds --output-dir crds
+
+build: ## build the operator, as it is released
+	$(CARGO) build --release --bin scrobble-operator
+
+# The operator under test carries the test clock; the test programs find it and the tools by themselves.
+test: ## run all tests against a real control plane
+	tools=$$(tools/build) || exit 1; \
+	tools=$$(printf '%s\n' "$$tools" | tail -n 1); \
+	export SCROBBLE_OPERATOR_TOOLS="$$tools"; \
+	$(CARGO) build --workspace --features testing --all-targets && \
+	$(CARGO) test --workspace --features testing
+
+lint: ## check the format and the lints
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --features testing -- -D warnings
+
+demo: ## show plays travel from a simulated Spotify to two services; KEEP=1 leaves everything running
+	tools=$$(tools/build) || exit 1; \
+	tools=$$(printf '%s\n' "$$tools" | tail -n 1); \
+	export SCROBBLE_OPERATOR_TOOLS="$$tools"; \
+	$(CARGO) build -q --features testing --bin scrobble-operator && \
+	$(CARGO) build -q -p scrobble-simulator --bin scrobble-simulator && \
+	$(CARGO) run -q -p scrobble-harness --bin demo -- $(if $(KEEP),--keep)
+
+clean: ## remove what cargo built; the tools stay in the user's cache
+	$(CARGO) clean
