@@ -1,1 +1,4 @@
 //! Integration tests.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails may fail loudly")]
+
+mod architecture;

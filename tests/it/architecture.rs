@@ -1,0 +1,101 @@
+//! The layers of `src/` are kept by these tests: who may import whom, what a decision may not contain, how long a file
+//! may be and what it may be called. The rules themselves are in `rules`, and tested on sources that break them.
+
+mod paths;
+mod refused;
+mod rules;
+mod tokens;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every file below a folder, in order. What .gitignore names at the root is left out.
+fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+    let mut entries: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    entries.sort();
+    for path in entries {
+        let top = path.parent() == Some(root());
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if name == ".git" || (top && matches!(name.as_str(), "target" | "tmp")) {
+            continue;
+        }
+        if path.is_dir() {
+            files(&path, found);
+        } else {
+            found.push(path);
+        }
+    }
+}
+
+fn relative(path: &Path) -> String {
+    path.strip_prefix(root()).unwrap().to_string_lossy().replace('\\', "/")
+}
+
+#[test]
+fn the_source_keeps_the_layers() {
+    let mut sources = Vec::new();
+    for folder in ["src", "tests"] {
+        files(&root().join(folder), &mut sources);
+    }
+    sources.retain(|path| path.extension().is_some_and(|extension| extension == "rs"));
+    let found: Vec<String> = sources
+        .iter()
+        .flat_map(|path| rules::violations(&relative(path), &fs::read_to_string(path).unwrap()))
+        .collect();
+    assert!(found.is_empty(), "{} broken rules:\n{}", found.len(), found.join("\n"));
+}
+
+#[test]
+fn every_layer_has_sources() {
+    for layer in rules::folders() {
+        let mut sources = Vec::new();
+        files(&root().join("src").join(layer), &mut sources);
+        assert!(
+            !sources.is_empty(),
+            "src/{layer}/ is empty: the layer map in tests/it/architecture/rules.rs is not true"
+        );
+    }
+}
+
+#[test]
+fn no_file_names_a_folder_of_one_machine() {
+    let mut all = Vec::new();
+    files(root(), &mut all);
+    // Sums and locks are random letters between slashes.
+    all.retain(|path| path.extension().is_none_or(|extension| extension != "sum" && extension != "lock"));
+    let mut found = Vec::new();
+    for path in all {
+        let bytes = fs::read(&path).unwrap();
+        for (number, line) in String::from_utf8_lossy(&bytes).lines().enumerate() {
+            if names_a_machine(line) {
+                found.push(format!("{}:{}: {}", relative(&path), number + 1, line.trim()));
+            }
+        }
+    }
+    assert!(found.is_empty(), "folders of one machine:\n{}", found.join("\n"));
+}
+
+/// Whether a line holds an absolute path below somebody's own folder.
+fn names_a_machine(line: &str) -> bool {
+    ["work", "farm", "root", "home", "Users"].iter().any(|folder| {
+        let path = format!("/{folder}/");
+        line.match_indices(&path).any(|(at, _)| {
+            let before = line[..at].chars().next_back();
+            before.is_none_or(|character| !character.is_alphanumeric() && !matches!(character, '_' | '.' | '}' | '~'))
+        })
+    })
+}
+
+#[test]
+fn folders_of_one_machine_are_recognised() {
+    let home = ["", "home", "somebody", "src"].join("/");
+    assert!(names_a_machine(&home));
+    assert!(names_a_machine(&format!("cd {home}")));
+    assert!(names_a_machine(&format!("path = \"{home}\"")));
+    assert!(!names_a_machine(&format!("https://example.org{home}")));
+    assert!(!names_a_machine("$HOME/.cache and ~/.cache are everybody's"));
+}
