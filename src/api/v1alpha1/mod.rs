@@ -1,0 +1,30 @@
+//! Version v1alpha1: four kinds, one a file, and the fields they share.
+
+mod account;
+mod account_status;
+mod app;
+mod breaker;
+mod duration;
+mod namespaces;
+mod plan;
+mod references;
+mod schema;
+mod target;
+
+pub use account::{AccountTarget, SpotifyAccount, SpotifyAccountSpec, SyncPolicy};
+pub use account_status::{
+    AccountTargetStatus, AuthorizationFlow, AuthorizationStatus, FailureStatus, FailureType, HistoryEntry,
+    HistoryOutcome, MembershipStatus, NotificationStatus, SpotifyAccountStatus, SyncStatus, TargetState, TokenStatus,
+};
+pub use app::{Notifications, Quota, QuotaHour, QuotaStatus, SpotifyApp, SpotifyAppSpec, SpotifyAppStatus};
+pub use breaker::{
+    AppCircuitBreaker, BreakerLimits, BreakerState, BreakerStatus, RateLimitStatus, TargetCircuitBreaker,
+};
+pub use duration::{GoDuration, InvalidDuration};
+pub use namespaces::{AllowedNamespaces, NamespacesFrom, PlanNamespaces, PlanNamespacesFrom};
+pub use plan::{PlanMember, ScrobblePlan, ScrobblePlanSpec, ScrobblePlanStatus};
+pub use references::{CredentialsReference, NamespacedReference, SecretKeyReference, SecretReference};
+pub use target::{
+    LastFm, ListenBrainz, Maloja, PlayTimestamp, ScrobbleTarget, ScrobbleTargetSpec, ScrobbleTargetStatus, TargetType,
+    Webhook,
+};
