@@ -1,0 +1,144 @@
+//! The chart, installed by helm as a user does it.
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{ListParams, ObjectMeta, PostParams};
+use kube::{Api, Client, ResourceExt as _};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+
+use crate::control_plane::ControlPlane;
+use crate::error::Error;
+use crate::repository_root;
+
+/// The release that brings the CRDs of a control plane. CRDs belong to one release: all others are installed without.
+const DEFINITIONS: &str = "scrobble-operator-crds";
+
+/// What to install.
+#[derive(Clone, Debug)]
+pub struct Chart {
+    namespace: String,
+    release: String,
+    values: Value,
+}
+
+impl Chart {
+    /// The chart of this repository as the release `scrobble-operator` of this namespace, with its default values.
+    pub fn new(namespace: &str) -> Self {
+        Self { namespace: namespace.to_owned(), release: "scrobble-operator".to_owned(), values: json!({}) }
+    }
+
+    /// Another name for the release.
+    #[must_use]
+    pub fn release(mut self, release: &str) -> Self {
+        release.clone_into(&mut self.release);
+        self
+    }
+
+    /// The values, as in a values file. `crds.install` is always false: see [`ControlPlane::install_definitions`].
+    #[must_use]
+    pub fn values(mut self, values: Value) -> Self {
+        self.values = values;
+        self
+    }
+
+    /// Installs it, and the CRDs first if this control plane has none yet.
+    pub async fn install(self, plane: &ControlPlane) -> Result<Installation, Error> {
+        plane.install_definitions().await?;
+        let Self { namespace, release, mut values } = self;
+        if let Some(values) = values.as_object_mut() {
+            values.insert("crds".to_owned(), json!({"install": false}));
+        }
+        helm_install(plane, &namespace, &release, &values).await?;
+        Installation::find(plane, namespace, release).await
+    }
+}
+
+/// An installed release.
+#[derive(Clone, Debug)]
+pub struct Installation {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub release: String,
+    /// The `ServiceAccount` that its Deployment runs as.
+    pub service_account: String,
+    /// The arguments of its Deployment's container.
+    pub arguments: Vec<String>,
+    /// A kubeconfig file with a token of the `ServiceAccount`: the operator that uses it runs under the chart's RBAC.
+    pub kubeconfig: PathBuf,
+}
+
+impl Installation {
+    /// Looks up what helm has installed.
+    pub async fn find(plane: &ControlPlane, namespace: String, release: String) -> Result<Self, Error> {
+        let deployments: Api<Deployment> = Api::namespaced(plane.client()?, &namespace);
+        let own = ListParams::default().labels(&format!("app.kubernetes.io/instance={release}"));
+        let found = deployments.list(&own).await.map_err(Error::cluster("list the chart's Deployments"))?;
+        let [deployment] = found.items.as_slice() else {
+            let count = found.items.len();
+            return Err(Error::Misuse(format!("the release {namespace}/{release} has {count} Deployments, not one")));
+        };
+        let pod = deployment.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
+        let service_account = pod
+            .and_then(|pod| pod.service_account_name.clone())
+            .ok_or_else(|| Error::Misuse(format!("{} names no ServiceAccount", deployment.name_any())))?;
+        let arguments =
+            pod.and_then(|pod| pod.containers.first()).and_then(|container| container.args.clone()).unwrap_or_default();
+        let kubeconfig = plane.kubeconfig_for_service_account(&namespace, &service_account).await?;
+        Ok(Self { namespace, release, service_account, arguments, kubeconfig })
+    }
+
+    /// The user that the audit log names for this operator's requests.
+    pub fn user(&self) -> String {
+        format!("system:serviceaccount:{}:{}", self.namespace, self.service_account)
+    }
+}
+
+impl ControlPlane {
+    /// Installs the CRDs by the chart, once for each control plane, and returns when the API server serves them.
+    pub async fn install_definitions(&self) -> Result<(), Error> {
+        self.definitions
+            .get_or_try_init(async || {
+                create_namespace(&self.client()?, DEFINITIONS).await?;
+                helm_install(self, DEFINITIONS, DEFINITIONS, &json!({"crds": {"install": true}})).await?;
+                let definitions = [
+                    "crd/scrobbleplans.scrobble-operator.io",
+                    "crd/scrobbletargets.scrobble-operator.io",
+                    "crd/spotifyaccounts.scrobble-operator.io",
+                    "crd/spotifyapps.scrobble-operator.io",
+                ];
+                let mut wait = vec!["wait", "--for=condition=Established", "--timeout=60s"];
+                wait.extend(definitions);
+                self.kubectl(&wait).await.map(drop)
+            })
+            .await
+            .copied()
+    }
+}
+
+async fn create_namespace(client: &Client, name: &str) -> Result<(), Error> {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let namespace = Namespace {
+        metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() },
+        ..Namespace::default()
+    };
+    match namespaces.create(&PostParams::default(), &namespace).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(()),
+        Err(error) => Err(Error::cluster(format!("create the namespace {name}"))(error)),
+    }
+}
+
+async fn helm_install(plane: &ControlPlane, namespace: &str, release: &str, values: &Value) -> Result<(), Error> {
+    let number = plane.counter.fetch_add(1, Ordering::Relaxed);
+    let file = plane.folder().join(format!("values-{number}.json"));
+    std::fs::write(&file, values.to_string()).map_err(Error::io("write the values of a release"))?;
+    let chart = repository_root().join("charts/scrobble-operator").display().to_string();
+    let file = file.display().to_string();
+    // Nothing becomes ready without a kubelet, so there is nothing but hooks to wait for.
+    let arguments = ["install", release, &chart, "--namespace", namespace, "--wait=hookOnly", "--values", &file];
+    plane.helm(&arguments).await?;
+    Ok(())
+}
