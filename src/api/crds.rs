@@ -10,8 +10,8 @@ use super::v1alpha1::{ScrobblePlan, ScrobbleTarget, SpotifyAccount, SpotifyApp};
 /// The four definitions, sorted by name.
 ///
 /// They differ from what the derive alone gives: no property is nullable (an explicit `null` is dropped by the API
-/// server, so that a rule's `has()` means what it says), and nothing under `status` is required or has a default, so
-/// that an object is stored as the operator wrote it.
+/// server, so that a rule's `has()` means what it says), nothing under `status` has a default, so that it is stored as
+/// the operator wrote it, and descriptions are one line, which `kubectl explain` folds as wide as the terminal.
 pub fn custom_resource_definitions() -> Vec<CustomResourceDefinition> {
     let mut definitions = vec![ScrobblePlan::crd(), ScrobbleTarget::crd(), SpotifyAccount::crd(), SpotifyApp::crd()];
     for definition in &mut definitions {
@@ -19,7 +19,7 @@ pub fn custom_resource_definitions() -> Vec<CustomResourceDefinition> {
             let Some(root) = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut()) else {
                 continue;
             };
-            visit(root, &mut without_null);
+            visit(root, &mut plain);
             if let Some(status) = root.properties.as_mut().and_then(|properties| properties.get_mut("status")) {
                 visit(status, &mut without_default);
             }
@@ -28,8 +28,12 @@ pub fn custom_resource_definitions() -> Vec<CustomResourceDefinition> {
     definitions
 }
 
-fn without_null(schema: &mut JSONSchemaProps) {
+fn plain(schema: &mut JSONSchemaProps) {
+    schema.title = None;
     schema.nullable = None;
+    if let Some(description) = schema.description.as_mut() {
+        *description = description.split_whitespace().collect::<Vec<_>>().join(" ");
+    }
     if let Some(values) = schema.enum_.as_mut() {
         values.retain(|value| !value.0.is_null());
     }

@@ -5,9 +5,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    account_target_status::AccountTargetStatus,
     breaker::{BreakerState, BreakerStatus},
     duration::GoDuration,
-    references::NamespacedReference,
     schema,
 };
 
@@ -207,85 +207,6 @@ pub struct SyncStatus {
     /// At most so many plays heard while suspended were no longer shown afterwards.
     #[schemars(range(min = 0))]
     pub missed_while_suspended_at_most: i64,
-}
-
-/// One target of the account.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct AccountTargetStatus {
-    /// Name of the entry in `spec.targets`.
-    #[schemars(required, length(min = 1, max = 63))]
-    pub name: String,
-
-    /// The `ScrobbleTarget` that the entry named when it was attached; another one is a new attachment.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub target_ref: Option<NamespacedReference>,
-
-    /// Healthy: deliveries succeed. Failing: the last ones did not. CircuitOpen: too many failed; plays wait.
-    /// Unauthorized: the service refuses the listener's key. Suspended: the service wants no more. Idle: another account
-    /// serves this listener there.
-    pub state: TargetState,
-
-    /// The reason of a state other than Healthy.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 64))]
-    pub reason: Option<String>,
-
-    /// When the target was attached; without a `startTime` it receives plays heard since.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub attached_time: Option<Time>,
-
-    /// When the service last accepted a play.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_delivery_time: Option<Time>,
-
-    /// Plays that wait for this target.
-    #[schemars(range(min = 0))]
-    pub pending: i64,
-
-    /// Plays that the service refused for good; the annotation `scrobble-operator.io/retry-quarantined-at` sends them
-    /// again.
-    #[schemars(range(min = 0))]
-    pub quarantined: i64,
-
-    /// Plays given up because too many waited.
-    #[schemars(range(min = 0))]
-    pub dropped_total: i64,
-
-    /// Failures in a row.
-    #[schemars(range(min = 0))]
-    pub consecutive_failures: i32,
-
-    /// When a failed delivery is tried again; absent while there is none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub next_attempt_time: Option<Time>,
-
-    /// The circuit breaker of this account at this target.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub circuit_breaker: Option<BreakerStatus>,
-
-    /// What happened last and what to do, for people.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 1024))]
-    pub message: Option<String>,
-}
-
-/// How a target fares for one account.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-pub enum TargetState {
-    /// Deliveries succeed, or there was none yet.
-    #[default]
-    Healthy,
-    /// The last deliveries failed and will be tried again.
-    Failing,
-    /// Too many deliveries failed; plays wait for the next probe.
-    CircuitOpen,
-    /// The service refuses the listener's key.
-    Unauthorized,
-    /// The service wants no more plays.
-    Suspended,
-    /// Another account serves this listener there.
-    Idle,
 }
 
 /// Failures in a row of refreshing and reading.

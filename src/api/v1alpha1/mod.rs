@@ -2,6 +2,7 @@
 
 mod account;
 mod account_status;
+mod account_target_status;
 mod app;
 mod breaker;
 mod duration;
@@ -13,9 +14,10 @@ mod target;
 
 pub use account::{AccountTarget, SpotifyAccount, SpotifyAccountSpec, SyncPolicy};
 pub use account_status::{
-    AccountTargetStatus, AuthorizationFlow, AuthorizationStatus, FailureStatus, FailureType, HistoryEntry,
-    HistoryOutcome, MembershipStatus, NotificationStatus, SpotifyAccountStatus, SyncStatus, TargetState, TokenStatus,
+    AuthorizationFlow, AuthorizationStatus, FailureStatus, FailureType, HistoryEntry, HistoryOutcome, MembershipStatus,
+    NotificationStatus, SpotifyAccountStatus, SyncStatus, TokenStatus,
 };
+pub use account_target_status::{AccountTargetStatus, TargetState};
 pub use app::{Notifications, Quota, QuotaHour, QuotaStatus, SpotifyApp, SpotifyAppSpec, SpotifyAppStatus};
 pub use breaker::{
     AppCircuitBreaker, BreakerLimits, BreakerState, BreakerStatus, RateLimitStatus, TargetCircuitBreaker,

@@ -1,0 +1,3 @@
+//! The command line: flags and subcommands; the only place that reads the environment.
+
+pub mod crds;
