@@ -9,9 +9,10 @@ use super::{breaker::BreakerStatus, references::NamespacedReference};
 /// One target of the account.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("required" = ["name"]))]
 pub struct AccountTargetStatus {
     /// Name of the entry in `spec.targets`.
-    #[schemars(required, length(min = 1, max = 63))]
+    #[schemars(length(min = 1, max = 63))]
     pub name: String,
 
     /// The `ScrobbleTarget` that the entry named when it was attached; another one is a new attachment.

@@ -6,13 +6,13 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::duration::GoDuration;
+use super::{duration::GoDuration, schema};
 
 /// When the circuit breaker of a `SpotifyApp` opens and how it probes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("duration(self.maxProbeAfter) >= duration(self.probeAfter)")
+    validation = Rule::new(schema::probe_order())
         .message("maxProbeAfter must not be shorter than probeAfter: raise maxProbeAfter or lower probeAfter")
 )]
 pub struct AppCircuitBreaker {
@@ -44,7 +44,7 @@ impl Default for AppCircuitBreaker {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("duration(self.maxProbeAfter) >= duration(self.probeAfter)")
+    validation = Rule::new(schema::probe_order())
         .message("maxProbeAfter must not be shorter than probeAfter: raise maxProbeAfter or lower probeAfter")
 )]
 pub struct TargetCircuitBreaker {

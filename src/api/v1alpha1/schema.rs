@@ -53,7 +53,7 @@ pub fn timestamp(_: &mut SchemaGenerator) -> Schema {
 pub fn url(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "string",
-        "minLength": 8,
+        "minLength": 1,
         "maxLength": 2048,
         "pattern": URL,
         "x-kubernetes-validations": [
@@ -91,6 +91,16 @@ pub fn duration(shortest: &str, longest: &str) -> Schema {
 /// From 1 s to 24 h: intervals and waits.
 pub fn up_to_a_day(_: &mut SchemaGenerator) -> Schema {
     duration("1s", "24h")
+}
+
+/// A rule of a circuit breaker. It lets unreadable durations pass: those have a message of their own.
+pub fn probe_order() -> String {
+    let readable = |field: &str| format!("self.{field}.matches('{}')", quoted(DURATION));
+    format!(
+        "!({} && {}) || duration(self.maxProbeAfter) >= duration(self.probeAfter)",
+        readable("probeAfter"),
+        readable("maxProbeAfter"),
+    )
 }
 
 /// A duration that the operator writes.
