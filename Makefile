@@ -11,8 +11,9 @@ help: ## list the targets
 tools: ## build etcd, kube-apiserver, kube-controller-manager, kubectl and helm, once; the last line is their folder
 	@tools/build
 
-generate: ## write crds/ from the types in src/api
+generate: ## write the CustomResourceDefinitions from the types in src/api, for crds/ and for the chart
 	$(CARGO) run -q --bin scrobble-operator -- crds --output-dir crds
+	cp crds/*.yaml charts/scrobble-operator/files/crds/
 
 build: ## build the operator, as it is released
 	$(CARGO) build --release --bin scrobble-operator
