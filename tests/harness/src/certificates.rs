@@ -17,8 +17,10 @@ pub struct Certificates {
     pub server: String,
     /// The API server's private key.
     pub server_key: String,
-    /// The private key that signs and verifies `ServiceAccount` tokens.
+    /// The private key that signs `ServiceAccount` tokens.
     pub token_key: String,
+    /// The public key that verifies them.
+    pub token_public_key: String,
 }
 
 impl Certificates {
@@ -41,12 +43,15 @@ impl Certificates {
         let server_key = KeyPair::generate()?;
         let server_certificate = server.signed_by(&server_key, &issuer)?;
 
+        let token_key = KeyPair::generate()?;
+
         Ok(Self {
             authority: authority_certificate.pem(),
             authority_der: authority_certificate.der().to_vec(),
             server: server_certificate.pem(),
             server_key: server_key.serialize_pem(),
-            token_key: KeyPair::generate()?.serialize_pem(),
+            token_key: token_key.serialize_pem(),
+            token_public_key: token_key.public_key_pem(),
         })
     }
 }

@@ -22,7 +22,7 @@ pub struct Output {
 }
 
 impl ControlPlane {
-    /// Runs kubectl as the admin and returns what it printed; a failure's error holds what it printed on standard error.
+    /// Runs kubectl as the admin and returns what it printed; a failure is [`Error::Command`], with what it printed.
     pub async fn kubectl(&self, arguments: &[&str]) -> Result<Output, Error> {
         self.run("kubectl", arguments, "").await
     }
@@ -88,6 +88,7 @@ impl ControlPlane {
         Err(Error::Command {
             command: format!("{program} {}", arguments.join(" ")),
             status: status.to_string(),
+            stdout: output.stdout,
             stderr: output.stderr,
         })
     }

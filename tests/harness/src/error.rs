@@ -52,6 +52,8 @@ pub enum Error {
         command: String,
         /// How it ended.
         status: String,
+        /// What it printed on standard output.
+        stdout: String,
         /// What it printed on standard error.
         stderr: String,
     },

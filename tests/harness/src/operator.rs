@@ -8,6 +8,7 @@ use rustix::process::Signal;
 
 use crate::error::Error;
 use crate::folder::Folder;
+use crate::install::Installation;
 use crate::port::{free_port, lost_race};
 use crate::process::{Grace, Process, scrub_environment, tail};
 use crate::wait::wait_until;
@@ -38,6 +39,28 @@ impl Operator {
             .flag("kubeconfig", &kubeconfig.display().to_string())
             .flag("allow-private-targets", "127.0.0.0/8")
             .environment("RUST_BACKTRACE", "1")
+    }
+
+    /// The operator as the installed chart runs it: with the token of its `ServiceAccount` and the arguments of its
+    /// Deployment.
+    pub fn installed(binary: impl Into<PathBuf>, installation: &Installation) -> Self {
+        let mut operator = Self::new(binary, &installation.kubeconfig);
+        for argument in installation.arguments.iter().filter(|argument| *argument != "run") {
+            operator = match argument.strip_prefix("--").and_then(|flag| flag.split_once('=')) {
+                // Every process gets a port of its own.
+                Some(("http-addr", _)) => operator,
+                Some((name, value)) => operator.flag(name, value),
+                None => operator.argument(argument),
+            };
+        }
+        operator
+    }
+
+    /// Removes a flag, with its value if it has one.
+    pub fn without(mut self, name: &str) -> Self {
+        let (alone, prefix) = (format!("--{name}"), format!("--{name}="));
+        self.arguments.retain(|argument| *argument != alone && !argument.starts_with(&prefix));
+        self
     }
 
     /// Adds `--name=value`, in the place of the same flag given before.
@@ -245,4 +268,43 @@ impl Drop for OperatorProcess {
 fn local_client() -> Result<reqwest::Client, Error> {
     let built = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build();
     built.map_err(|error| Error::io("make an HTTP client")(std::io::Error::other(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn installation(arguments: &[&str]) -> Installation {
+        Installation {
+            namespace: "music".to_owned(),
+            release: "release".to_owned(),
+            service_account: "operator".to_owned(),
+            arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
+            kubeconfig: PathBuf::from("/kubeconfig"),
+        }
+    }
+
+    #[test]
+    fn the_charts_arguments_are_taken_but_for_the_port() {
+        let installed = installation(&["run", "--leader-elect", "--http-addr=0.0.0.0:8080", "--log-format=json"]);
+        let operator = Operator::installed("operator", &installed).flag("log-format", "text");
+        assert_eq!(
+            operator.arguments,
+            ["--kubeconfig=/kubeconfig", "--allow-private-targets=127.0.0.0/8", "--leader-elect", "--log-format=text"]
+        );
+        assert!(!operator.without("leader-elect").arguments.contains(&"--leader-elect".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn a_start_that_fails_shows_the_log() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("operator");
+        std::fs::write(&program, "#!/bin/sh\necho \"told to $1\" >&2\nexit 2\n").unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        std::fs::set_permissions(&program, mode).unwrap();
+
+        let error = Operator::new(&program, Path::new("/kubeconfig")).start().await.unwrap_err();
+
+        assert!(matches!(&error, Error::Ended { log, .. } if log == "told to run"), "{error:?}");
+    }
 }

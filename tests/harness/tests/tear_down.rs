@@ -3,6 +3,8 @@
 //! Each test starts this test program again with one of the `helper_` tests, which starts a child in a folder, prints where,
 //! and then ends in its own way.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails may fail loudly")]
+
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};

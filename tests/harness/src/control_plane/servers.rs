@@ -30,6 +30,7 @@ pub fn write_files(
     folder.write("apiserver.crt", &certificates.server)?;
     folder.write("apiserver.key", &certificates.server_key)?;
     folder.write("service-account.key", &certificates.token_key)?;
+    folder.write("service-account.pub", &certificates.token_public_key)?;
     folder.write("audit-policy.yaml", POLICY)?;
     // The controller manager has a name of its own so that the audit log tells its requests from the tests'.
     let tokens = format!(
@@ -87,7 +88,7 @@ pub fn api_server(
         format!("--tls-cert-file={}", file("apiserver.crt")),
         format!("--tls-private-key-file={}", file("apiserver.key")),
         "--service-account-issuer=https://127.0.0.1".to_owned(),
-        format!("--service-account-key-file={}", file("service-account.key")),
+        format!("--service-account-key-file={}", file("service-account.pub")),
         format!("--service-account-signing-key-file={}", file("service-account.key")),
         format!("--token-auth-file={}", file("tokens.csv")),
         "--authorization-mode=RBAC".to_owned(),
