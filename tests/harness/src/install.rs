@@ -111,7 +111,8 @@ impl ControlPlane {
                 ];
                 let mut wait = vec!["wait", "--for=condition=Established", "--timeout=60s"];
                 wait.extend(definitions);
-                self.kubectl(&wait).await.map(drop)
+                self.kubectl(&wait).await?;
+                self.restart_controller_manager().await
             })
             .await
             .copied()

@@ -221,6 +221,13 @@ impl ControlPlane {
         Ok(())
     }
 
+    /// Starts the controller manager anew. Its garbage collector looks for new kinds of owners only every 30 seconds, and
+    /// at its start: do this after CRDs were installed. Harmless to other tests, which wait a second longer.
+    pub async fn restart_controller_manager(&self) -> Result<(), Error> {
+        kill(&self.controller_manager).await?;
+        self.start_controller_manager().await
+    }
+
     /// Suspends the API server (SIGSTOP): connections stay open and nothing is answered.
     pub async fn pause_api_server(&self) -> Result<(), Error> {
         self.refuse_if_shared()?;
