@@ -1,0 +1,228 @@
+//! One request with a deadline and a bounded answer.
+
+use std::error::Error as _;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, StatusCode};
+use reqwest::{Client, Request, redirect};
+use url::{Host, Url};
+
+use super::address::{AllowedRanges, GuardedResolver, Refused, Security, SharedResolver};
+use crate::domain::answer::Trouble;
+
+/// The most bytes of a body that are read. Spotify's fullest page has about 200 KiB.
+pub const MAXIMUM_BODY_BYTES: usize = 4 * 1024 * 1024;
+const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
+const USER_AGENT: &str = concat!("scrobble-operator/", env!("CARGO_PKG_VERSION"));
+
+/// An answer, whole.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body, at most [`MAXIMUM_BODY_BYTES`].
+    pub body: Vec<u8>,
+}
+
+/// A client for the two URLs that are the platform's own flags: no address is refused.
+///
+/// # Errors
+/// The platform's certificates cannot be loaded.
+pub fn build_open_client() -> Result<Client, reqwest::Error> {
+    builder().build()
+}
+
+fn builder() -> reqwest::ClientBuilder {
+    Client::builder()
+        .user_agent(USER_AGENT)
+        .redirect(redirect::Policy::none())
+        .connect_timeout(CONNECT_DEADLINE)
+        .pool_idle_timeout(Duration::from_secs(90))
+}
+
+/// Sends a request and reads its answer, all within the deadline. What was wrong is told without URL or body.
+pub async fn send(client: &Client, request: Request, deadline: Duration) -> Result<Answer, Trouble> {
+    tokio::time::timeout(deadline, exchange(client, request)).await.unwrap_or(Err(Trouble::Timeout))
+}
+
+async fn exchange(client: &Client, request: Request) -> Result<Answer, Trouble> {
+    let mut response = client.execute(request).await.map_err(|error| classify(&error))?;
+    let (status, headers) = (response.status(), response.headers().clone());
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() > MAXIMUM_BODY_BYTES => return Err(Trouble::TooLarge),
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(None) => return Ok(Answer { status, headers, body }),
+            Err(error) if error.is_timeout() => return Err(Trouble::Timeout),
+            Err(_) => return Err(Trouble::Cut),
+        }
+    }
+}
+
+fn classify(error: &reqwest::Error) -> Trouble {
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        if inner.is::<Refused>() {
+            return Trouble::AddressRefused;
+        }
+        cause = inner.source();
+    }
+    if error.is_connect() || error.is_builder() {
+        Trouble::Unreachable
+    } else if error.is_timeout() {
+        Trouble::Timeout
+    } else {
+        Trouble::Cut
+    }
+}
+
+/// A client for URLs that people configure: connects to public addresses and to allowed ranges, follows no redirect,
+/// uses no proxy (the address connected to would be the proxy's).
+#[derive(Clone)]
+pub struct GuardedClient {
+    tls: Client,
+    clear_text: Client,
+    guards: [Arc<GuardedResolver>; 2],
+}
+
+impl GuardedClient {
+    /// Builds the client.
+    ///
+    /// # Errors
+    /// The platform's certificates cannot be loaded.
+    pub fn new(allowed: &AllowedRanges) -> Result<Self, reqwest::Error> {
+        let guard = |security| Arc::new(GuardedResolver { allowed: allowed.clone(), security });
+        let guards = [guard(Security::Tls), guard(Security::ClearText)];
+        let client = |guard: &Arc<GuardedResolver>| {
+            builder().no_proxy().dns_resolver(Arc::new(SharedResolver(Arc::clone(guard)))).build()
+        };
+        Ok(Self { tls: client(&guards[0])?, clear_text: client(&guards[1])?, guards })
+    }
+
+    /// A request builder for this URL.
+    pub fn request(&self, method: reqwest::Method, url: &Url) -> reqwest::RequestBuilder {
+        self.client(url).request(method, url.clone())
+    }
+
+    /// Sends a request within the deadline.
+    ///
+    /// # Errors
+    /// The URL or its address is refused, or there was no usable answer.
+    pub async fn send(&self, request: reqwest::RequestBuilder, deadline: Duration) -> Result<Answer, Trouble> {
+        let request = request.build().map_err(|_| Trouble::UrlRefused("it cannot be sent to"))?;
+        self.check(request.url())?;
+        send(self.client(request.url()), request, deadline).await
+    }
+
+    fn client(&self, url: &Url) -> &Client {
+        if url.scheme() == "https" { &self.tls } else { &self.clear_text }
+    }
+
+    /// A literal address never reaches the resolver, so it is looked at here.
+    fn check(&self, url: &Url) -> Result<(), Trouble> {
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(Trouble::UrlRefused("its scheme is neither https nor http"));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(Trouble::UrlRefused("it holds a user name or password"));
+        }
+        let guard = &self.guards[usize::from(url.scheme() == "http")];
+        let literal = match url.host() {
+            Some(Host::Ipv4(address)) => IpAddr::V4(address),
+            Some(Host::Ipv6(address)) => IpAddr::V6(address),
+            Some(Host::Domain(_)) => return Ok(()),
+            None => return Err(Trouble::UrlRefused("it has no host")),
+        };
+        if guard.accepts(literal) { Ok(()) } else { Err(Trouble::AddressRefused) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::Method;
+    use wiremock::matchers::any;
+    use wiremock::{Mock, MockServer, ResponseTemplate};
+
+    use super::*;
+
+    const DEADLINE: Duration = Duration::from_secs(5);
+
+    fn client(ranges: &[&str]) -> GuardedClient {
+        rustls::crypto::ring::default_provider().install_default().ok();
+        GuardedClient::new(&AllowedRanges::new(ranges.iter().map(|text| text.parse().unwrap()).collect())).unwrap()
+    }
+
+    async fn get(client: &GuardedClient, url: &str) -> Result<Answer, Trouble> {
+        client.send(client.request(Method::GET, &url.parse().unwrap()), DEADLINE).await
+    }
+
+    #[tokio::test]
+    async fn private_and_clear_text_urls_are_refused_before_anything_is_sent() {
+        let server = MockServer::start().await;
+        Mock::given(any()).respond_with(ResponseTemplate::new(200)).expect(0).mount(&server).await;
+        let port = server.address().port();
+        let strict = client(&[]);
+        for url in [
+            format!("http://127.0.0.1:{port}/"),
+            format!("https://127.0.0.1:{port}/"),
+            format!("https://[::ffff:127.0.0.1]:{port}/"),
+            format!("https://2130706433:{port}/"),
+            format!("http://localhost:{port}/"),
+            format!("https://localhost:{port}/"),
+            "https://169.254.169.254/latest".to_owned(),
+            "http://1.1.1.1/".to_owned(),
+        ] {
+            assert_eq!(get(&strict, &url).await.unwrap_err(), Trouble::AddressRefused, "{url}");
+        }
+    }
+
+    #[tokio::test]
+    async fn userinfo_and_other_schemes_are_refused() {
+        let open = client(&["127.0.0.0/8"]);
+        for url in ["http://user:password@127.0.0.1:9/", "http://user@127.0.0.1:9/", "ftp://127.0.0.1/"] {
+            assert!(matches!(get(&open, url).await.unwrap_err(), Trouble::UrlRefused(_)), "{url}");
+        }
+    }
+
+    #[tokio::test]
+    async fn allowed_ranges_are_reached_by_address_and_by_name() {
+        let server = MockServer::start().await;
+        Mock::given(any()).respond_with(ResponseTemplate::new(204)).expect(2).mount(&server).await;
+        let open = client(&["127.0.0.0/8"]);
+        assert_eq!(get(&open, &server.uri()).await.unwrap().status, 204);
+        let by_name = format!("http://localhost:{}/", server.address().port());
+        assert_eq!(get(&open, &by_name).await.unwrap().status, 204);
+    }
+
+    #[tokio::test]
+    async fn redirects_are_not_followed() {
+        let server = MockServer::start().await;
+        let redirect = ResponseTemplate::new(302).insert_header("location", "http://169.254.169.254/");
+        Mock::given(any()).respond_with(redirect).expect(1).mount(&server).await;
+        assert_eq!(get(&client(&["127.0.0.0/8"]), &server.uri()).await.unwrap().status, 302);
+    }
+
+    #[tokio::test]
+    async fn bodies_beyond_the_bound_are_not_read() {
+        let server = MockServer::start().await;
+        let large = ResponseTemplate::new(200).set_body_bytes(vec![b' '; MAXIMUM_BODY_BYTES + 1]);
+        Mock::given(any()).respond_with(large).mount(&server).await;
+        assert_eq!(get(&client(&["127.0.0.0/8"]), &server.uri()).await.unwrap_err(), Trouble::TooLarge);
+    }
+
+    #[tokio::test]
+    async fn a_server_that_hangs_meets_the_deadline_and_a_closed_port_is_unreachable() {
+        let server = MockServer::start().await;
+        Mock::given(any()).respond_with(ResponseTemplate::new(200).set_delay(DEADLINE * 10)).mount(&server).await;
+        let open = client(&["127.0.0.0/8"]);
+        let request = open.request(Method::GET, &server.uri().parse().unwrap());
+        assert_eq!(open.send(request, Duration::from_millis(50)).await.unwrap_err(), Trouble::Timeout);
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        assert_eq!(get(&open, &format!("http://{free}/")).await.unwrap_err(), Trouble::Unreachable);
+    }
+}

@@ -1,0 +1,6 @@
+//! Outside systems, one folder each. They translate; they decide nothing.
+
+pub mod http;
+pub mod kube;
+pub mod spotify;
+pub mod targets;

@@ -1,0 +1,254 @@
+//! Refreshing at `POST /api/token` (RFC 6749 section 6; Spotify, "Refreshing tokens").
+
+use std::sync::{Arc, OnceLock};
+
+use http::StatusCode;
+use jiff::SignedDuration;
+use oauth2::basic::{BasicClient, BasicErrorResponse, BasicErrorResponseType};
+use oauth2::{
+    AuthType, ClientId, ClientSecret, HttpRequest, HttpResponse, RequestTokenError, TokenResponse as _, TokenUrl,
+};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::{EXCHANGE_DEADLINE, Spotify, join};
+use crate::adapters::http::{retry_after, send};
+use crate::domain::answer::{Refusal, TokenAnswer, Trouble};
+use crate::domain::token::{AccessToken, Grant, RefreshToken};
+
+/// Spotify's documented life of an access token, used where an answer does not tell.
+const DOCUMENTED_LIFE: SignedDuration = SignedDuration::from_secs(3600);
+/// Nothing that calls itself an access token lives longer; it keeps the arithmetic of times in bounds.
+const LONGEST_LIFE: SignedDuration = SignedDuration::from_hours(24 * 30);
+
+/// The app's side of a refresh.
+#[derive(Clone, Debug)]
+pub struct AppCredentials {
+    /// The client id.
+    pub client_id: String,
+    /// The client secret; none for a public client (PKCE).
+    pub client_secret: Option<SecretString>,
+}
+
+/// Why oauth2 got no response to parse.
+#[derive(Debug, thiserror::Error)]
+enum ExchangeError {
+    #[error("no usable answer")]
+    Trouble(Trouble),
+    #[error("HTTP status {status}")]
+    Status { status: StatusCode, retry_after: Option<SignedDuration> },
+}
+
+impl Spotify {
+    /// Exchanges a refresh token for an access token, in one request that is never repeated.
+    pub async fn refresh(&self, app: &AppCredentials, token: &RefreshToken) -> TokenAnswer {
+        let client = BasicClient::new(ClientId::new(app.client_id.clone()))
+            .set_auth_type(if app.client_secret.is_some() { AuthType::BasicAuth } else { AuthType::RequestBody })
+            .set_token_uri(TokenUrl::from_url(join(&self.accounts_url, "api/token")));
+        let client = match &app.client_secret {
+            Some(secret) => client.set_client_secret(ClientSecret::new(secret.expose_secret().to_owned())),
+            None => client,
+        };
+        let token = oauth2::RefreshToken::new(token.expose().to_owned());
+        let status = Arc::new(OnceLock::new());
+        let call = |request: HttpRequest| exchange(self.http.clone(), request, Arc::clone(&status));
+        match client.exchange_refresh_token(&token).request_async(&call).await {
+            Ok(answer) => TokenAnswer::Granted(Grant {
+                access_token: AccessToken::new(answer.access_token().secret().clone()),
+                expires_in: answer.expires_in().map_or(DOCUMENTED_LIFE, life),
+                refresh_token: answer
+                    .refresh_token()
+                    .filter(|token| !token.secret().is_empty())
+                    .map(|token| RefreshToken::new(token.secret().clone())),
+                scope: answer.scopes().map(|scopes| scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(" ")),
+            }),
+            Err(error) => classify(error, status.get().copied()),
+        }
+    }
+}
+
+fn life(expires_in: std::time::Duration) -> SignedDuration {
+    SignedDuration::try_from(expires_in).map_or(LONGEST_LIFE, |life| life.min(LONGEST_LIFE))
+}
+
+/// The HTTP client of oauth2: ours, with a deadline and a bound. Only answers that may hold an OAuth error or a token
+/// go on to be parsed.
+async fn exchange(
+    http: reqwest::Client,
+    request: HttpRequest,
+    seen: Arc<OnceLock<StatusCode>>,
+) -> Result<HttpResponse, ExchangeError> {
+    let request = request.try_into().map_err(|_| ExchangeError::Trouble(Trouble::UrlRefused("it cannot be sent to")))?;
+    let answer = send(&http, request, EXCHANGE_DEADLINE).await.map_err(ExchangeError::Trouble)?;
+    let _ = seen.set(answer.status);
+    if !answer.status.is_success() && !matches!(answer.status.as_u16(), 400 | 401) {
+        return Err(ExchangeError::Status { status: answer.status, retry_after: retry_after(&answer.headers) });
+    }
+    let mut response = http::Response::new(answer.body);
+    *response.status_mut() = answer.status;
+    *response.headers_mut() = answer.headers;
+    Ok(response)
+}
+
+fn classify(error: RequestTokenError<ExchangeError, BasicErrorResponse>, status: Option<StatusCode>) -> TokenAnswer {
+    let succeeded = status.is_some_and(|status| status.is_success());
+    match error {
+        RequestTokenError::ServerResponse(response) => refusal(&response, status),
+        RequestTokenError::Request(ExchangeError::Status { status, retry_after }) => match status.as_u16() {
+            429 => TokenAnswer::RateLimited { retry_after },
+            other => TokenAnswer::Failed(Trouble::Status(other)),
+        },
+        RequestTokenError::Request(ExchangeError::Trouble(trouble)) if trouble.was_not_sent() => TokenAnswer::Failed(trouble),
+        RequestTokenError::Request(ExchangeError::Trouble(trouble)) => TokenAnswer::Ambiguous(trouble),
+        // The parse error holds the body, with tokens: it goes no further.
+        RequestTokenError::Parse(..) | RequestTokenError::Other(_) if succeeded => TokenAnswer::Ambiguous(Trouble::Unreadable),
+        RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
+            TokenAnswer::Failed(status.map_or(Trouble::Unreadable, |status| Trouble::Status(status.as_u16())))
+        }
+    }
+}
+
+fn refusal(response: &BasicErrorResponse, status: Option<StatusCode>) -> TokenAnswer {
+    let bad_request = status == Some(StatusCode::BAD_REQUEST);
+    let refusal = match response.error() {
+        // A 401 with `invalid_grant` is not what RFC 6749 section 5.2 has: it stops nobody.
+        BasicErrorResponseType::InvalidGrant if bad_request => Refusal::InvalidGrant {
+            expired: response.error_description().is_some_and(|text| text.to_ascii_lowercase().contains("expired")),
+        },
+        BasicErrorResponseType::InvalidClient => Refusal::InvalidClient,
+        BasicErrorResponseType::InvalidRequest => Refusal::InvalidRequest,
+        BasicErrorResponseType::UnauthorizedClient => Refusal::UnauthorizedClient,
+        BasicErrorResponseType::UnsupportedGrantType => Refusal::UnsupportedGrantType,
+        _ => return TokenAnswer::Failed(status.map_or(Trouble::Unreadable, |status| Trouble::Status(status.as_u16()))),
+    };
+    TokenAnswer::Refused(refusal)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use wiremock::matchers::{body_string_contains, header, method, path};
+    use wiremock::{Mock, MockServer, ResponseTemplate};
+
+    use super::super::testing::spotify;
+    use super::*;
+
+    fn confidential() -> AppCredentials {
+        AppCredentials { client_id: "app".into(), client_secret: Some(SecretString::from("pass word".to_owned())) }
+    }
+
+    async fn answer_to(template: ResponseTemplate) -> TokenAnswer {
+        let server = MockServer::start().await;
+        Mock::given(method("POST")).and(path("/api/token")).respond_with(template).expect(1).mount(&server).await;
+        spotify(&server.uri()).refresh(&confidential(), &RefreshToken::new("old".into())).await
+    }
+
+    fn refused(answer: &TokenAnswer) -> Refusal {
+        match answer {
+            TokenAnswer::Refused(refusal) => *refusal,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_confidential_client_authenticates_with_basic_and_a_public_one_by_id() {
+        let server = MockServer::start().await;
+        let granted = ResponseTemplate::new(200)
+            .set_body_json(json!({"access_token": "a", "token_type": "Bearer", "expires_in": 3600, "scope": "x y"}));
+        // RFC 6749 section 2.3.1: id and secret are form-encoded before they are joined.
+        Mock::given(header("authorization", "Basic YXBwOnBhc3Mrd29yZA=="))
+            .and(body_string_contains("grant_type=refresh_token"))
+            .and(body_string_contains("refresh_token=old"))
+            .respond_with(granted.clone())
+            .expect(1)
+            .mount(&server)
+            .await;
+        Mock::given(body_string_contains("client_id=app")).respond_with(granted).expect(1).mount(&server).await;
+        let client = spotify(&server.uri());
+        let token = RefreshToken::new("old".into());
+        match client.refresh(&confidential(), &token).await {
+            TokenAnswer::Granted(grant) => {
+                assert_eq!(grant.access_token.expose(), "a");
+                assert_eq!(grant.expires_in, SignedDuration::from_secs(3600));
+                assert_eq!(grant.refresh_token, None);
+                assert_eq!(grant.scope.as_deref(), Some("x y"));
+            }
+            other => panic!("{other:?}"),
+        }
+        let public = AppCredentials { client_id: "app".into(), client_secret: None };
+        assert!(matches!(client.refresh(&public, &token).await, TokenAnswer::Granted(_)));
+    }
+
+    #[tokio::test]
+    async fn a_rotated_token_is_handed_on() {
+        let body = json!({"access_token": "a", "token_type": "Bearer", "refresh_token": "new"});
+        match answer_to(ResponseTemplate::new(200).set_body_json(body)).await {
+            TokenAnswer::Granted(grant) => {
+                assert_eq!(grant.refresh_token.unwrap().expose(), "new");
+                assert_eq!(grant.expires_in, DOCUMENTED_LIFE);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn oauth_errors_are_told_apart() {
+        for (status, body, expected) in [
+            (400, json!({"error": "invalid_grant", "error_description": "Refresh token revoked"}), Refusal::InvalidGrant { expired: false }),
+            (400, json!({"error": "invalid_grant", "error_description": "Refresh token expired"}), Refusal::InvalidGrant { expired: true }),
+            (400, json!({"error": "invalid_grant"}), Refusal::InvalidGrant { expired: false }),
+            (400, json!({"error": "invalid_client"}), Refusal::InvalidClient),
+            (401, json!({"error": "invalid_client"}), Refusal::InvalidClient),
+            (400, json!({"error": "invalid_request"}), Refusal::InvalidRequest),
+            (400, json!({"error": "unauthorized_client"}), Refusal::UnauthorizedClient),
+            (400, json!({"error": "unsupported_grant_type"}), Refusal::UnsupportedGrantType),
+        ] {
+            assert_eq!(refused(&answer_to(ResponseTemplate::new(status).set_body_json(body)).await), expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn trouble_touches_no_token() {
+        let html = |status| ResponseTemplate::new(status).set_body_raw("<html>no</html>", "text/html");
+        for (template, expected) in [
+            (html(502), 502),
+            (html(400), 400),
+            (ResponseTemplate::new(500).set_body_json(json!({"error": "invalid_grant"})), 500),
+            (ResponseTemplate::new(401).set_body_json(json!({"error": "invalid_grant"})), 401),
+            (ResponseTemplate::new(400).set_body_json(json!({"error": "temporarily_unavailable"})), 400),
+        ] {
+            match answer_to(template).await {
+                TokenAnswer::Failed(Trouble::Status(status)) => assert_eq!(status, expected),
+                other => panic!("{expected}: {other:?}"),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn throttling_says_for_how_long() {
+        match answer_to(ResponseTemplate::new(429).insert_header("retry-after", "17")).await {
+            TokenAnswer::RateLimited { retry_after } => assert_eq!(retry_after, Some(SignedDuration::from_secs(17))),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_success_that_cannot_be_read_may_have_rotated_the_token() {
+        for template in [
+            ResponseTemplate::new(200).set_body_raw("{\"access_token\": \"hunter2", "application/json"),
+            ResponseTemplate::new(200).set_body_raw("<html>", "text/html"),
+            ResponseTemplate::new(200).set_body_raw("", "application/json"),
+            ResponseTemplate::new(200).set_body_json(json!({"access_token": 7, "token_type": "Bearer"})),
+        ] {
+            let answer = answer_to(template).await;
+            assert!(matches!(answer, TokenAnswer::Ambiguous(Trouble::Unreadable)), "{answer:?}");
+            assert!(!format!("{answer:?}").contains("hunter2"));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_closed_port_is_certain_not_to_have_acted() {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let answer = spotify(&format!("http://{free}")).refresh(&confidential(), &RefreshToken::new("old".into())).await;
+        assert!(matches!(answer, TokenAnswer::Failed(Trouble::Unreachable)), "{answer:?}");
+    }
+}

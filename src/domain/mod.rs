@@ -1,0 +1,11 @@
+//! The words of the product, without Kubernetes and without I/O: plays, tokens, names.
+
+pub mod answer;
+pub mod digest;
+pub mod ledger;
+pub mod ledger_codec;
+pub mod listener;
+pub mod name;
+pub mod play;
+pub mod token;
+pub mod token_secret;

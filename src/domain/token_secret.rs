@@ -1,0 +1,338 @@
+//! The token Secret: what its keys hold, and how they are checked before any use.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::ByteString;
+use serde::{Deserialize, Serialize};
+
+use super::digest::TokenDigest;
+use super::token::{Access, AccessToken, Flow, RefreshToken};
+
+/// Keys of the token Secret. The first six are the public contract; the others are the operator's own.
+pub mod key {
+    /// The refresh token: the only key a human must give.
+    pub const REFRESH_TOKEN: &str = "refresh-token";
+    /// The access token of the last refresh.
+    pub const ACCESS_TOKEN: &str = "access-token";
+    /// When the access token ends (RFC 3339).
+    pub const EXPIRES_AT: &str = "expires-at";
+    /// The granted scopes, separated by spaces.
+    pub const SCOPE: &str = "scope";
+    /// When the listener authorized the app (RFC 3339).
+    pub const AUTHORIZED_AT: &str = "authorized-at";
+    /// `confidential` or `pkce`.
+    pub const FLOW: &str = "flow";
+    /// The open claim: who is exchanging the token, and until when.
+    pub const CLAIM: &str = "scrobble-operator.claim";
+    /// Which refresh token the other keys belong to, and its place in the lineage.
+    pub const LINEAGE: &str = "scrobble-operator.lineage";
+}
+
+/// The most bytes a token may have. Spotify's are a few hundred; RFC 6749 sets no bound.
+pub const MAXIMUM_TOKEN_BYTES: usize = 16 * 1024;
+/// The most bytes any other key may have.
+const MAXIMUM_TEXT_BYTES: usize = 4 * 1024;
+
+/// What is wrong with a Secret's content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ContentProblem {
+    /// A key is not there.
+    KeyMissing {
+        /// The key.
+        key: String,
+    },
+    /// A key's value cannot be used.
+    Invalid {
+        /// The key.
+        key: String,
+        /// What is wrong with the value, without the value.
+        problem: String,
+    },
+}
+
+/// Which refresh token the operator's own keys belong to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LineageMark {
+    /// How many rotations led to this token; the copy with the higher number is the newer.
+    pub number: u64,
+    /// Names the authorization: the digest of its first refresh token.
+    pub authorization: String,
+    /// Digest of the refresh token beside which this mark was written.
+    pub token: String,
+    /// The text of `authorized-at` when this mark was written: beside another token, another text is that token's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorized_at: Option<String>,
+}
+
+/// An open claim: somebody is exchanging the token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Claim {
+    /// The process that claimed, unique for each start.
+    pub holder: String,
+    /// Unique for each claim.
+    pub id: String,
+    /// When it was claimed (real time).
+    pub claimed_time: Timestamp,
+    /// The holder does not send after this (real time).
+    pub deadline_time: Timestamp,
+    /// Digest of the refresh token that is being exchanged.
+    pub token: String,
+}
+
+/// The checked content of a token Secret.
+#[derive(Clone, Debug)]
+pub struct TokenSecret {
+    /// The refresh token in the Secret.
+    pub refresh_token: RefreshToken,
+    /// The access token and its end, if both are there and belong to this refresh token.
+    pub access: Option<Access>,
+    /// The granted scopes, if the Secret names them and they belong to this refresh token.
+    pub scope: Option<String>,
+    /// When the listener authorized the app, if whoever wrote the Secret said so.
+    pub authorized_at: Option<Timestamp>,
+    /// How the token was obtained, if said.
+    pub flow: Option<Flow>,
+    /// The mark beside the token, if it belongs to this refresh token.
+    pub lineage: Option<LineageMark>,
+    /// An open claim on any token of this Secret.
+    pub claim: Option<Claim>,
+}
+
+impl TokenSecret {
+    /// Reads and checks the data of a token Secret for the account with this uid.
+    ///
+    /// Keys left over from another refresh token, recognised by the lineage mark, are ignored.
+    ///
+    /// # Errors
+    /// The first problem found, by key.
+    pub fn read(data: &BTreeMap<String, ByteString>, account_uid: &str) -> Result<Self, ContentProblem> {
+        let refresh_token = RefreshToken::new(required_token(data, key::REFRESH_TOKEN)?);
+        let digest = TokenDigest::of(account_uid, &refresh_token);
+        let mark: Option<LineageMark> = own_record(data, key::LINEAGE);
+        let left_over = mark.as_ref().is_some_and(|mark| mark.token != digest.as_str());
+        let (access, scope) = if left_over { (None, None) } else { (access(data)?, text(data, key::SCOPE)?) };
+        let authorized_at_is_old = left_over
+            && mark.as_ref().and_then(|mark| mark.authorized_at.as_deref())
+                == data.get(key::AUTHORIZED_AT).and_then(|value| std::str::from_utf8(&value.0).ok()).map(str::trim);
+        let authorized_at = if authorized_at_is_old { None } else { time(data, key::AUTHORIZED_AT)? };
+        let flow = match text(data, key::FLOW)? {
+            None => None,
+            Some(word) => Some(Flow::parse(&word).ok_or_else(|| {
+                invalid(key::FLOW, "it must be `confidential` or `pkce`")
+            })?),
+        };
+        let lineage = mark.filter(|_| !left_over);
+        Ok(Self { refresh_token, access, scope, authorized_at, flow, lineage, claim: own_record(data, key::CLAIM) })
+    }
+
+    /// The digest of the refresh token in the Secret.
+    pub fn digest(&self, account_uid: &str) -> TokenDigest {
+        TokenDigest::of(account_uid, &self.refresh_token)
+    }
+}
+
+/// Reads one value that is sent as a credential: a client secret, an API key, a signing key.
+///
+/// # Errors
+/// The key is missing, or its value is empty, too long, or holds control characters or text that is not ASCII.
+pub fn credential(data: &BTreeMap<String, ByteString>, key: &str) -> Result<String, ContentProblem> {
+    required_token(data, key)
+}
+
+fn required_token(data: &BTreeMap<String, ByteString>, key: &str) -> Result<String, ContentProblem> {
+    let value = data.get(key).ok_or_else(|| ContentProblem::KeyMissing { key: key.to_owned() })?;
+    token_text(&value.0, key)
+}
+
+/// RFC 6749 appendix A.12 and A.17: tokens are made of visible ASCII characters.
+fn token_text(bytes: &[u8], key: &str) -> Result<String, ContentProblem> {
+    if bytes.is_empty() {
+        return Err(invalid(key, "it is empty"));
+    }
+    if bytes.len() > MAXIMUM_TOKEN_BYTES {
+        return Err(invalid(key, &format!("it has {} bytes; at most {MAXIMUM_TOKEN_BYTES} are accepted", bytes.len())));
+    }
+    if bytes.last().is_some_and(|last| *last == b'\n' || *last == b'\r') {
+        return Err(invalid(key, "it ends with a line break; write it without one (`printf %s`, `--from-literal`)"));
+    }
+    if bytes.iter().any(u8::is_ascii_control) {
+        return Err(invalid(key, "it holds control characters"));
+    }
+    match std::str::from_utf8(bytes) {
+        Ok(value) if value.is_ascii() && !value.trim().is_empty() => Ok(value.to_owned()),
+        _ => Err(invalid(key, "it must be plain ASCII text")),
+    }
+}
+
+fn access(data: &BTreeMap<String, ByteString>) -> Result<Option<Access>, ContentProblem> {
+    let expires_at = time(data, key::EXPIRES_AT)?;
+    let Some(bytes) = data.get(key::ACCESS_TOKEN) else { return Ok(None) };
+    let token = AccessToken::new(token_text(&bytes.0, key::ACCESS_TOKEN)?);
+    Ok(expires_at.map(|expires_at| Access { token, expires_at }))
+}
+
+fn time(data: &BTreeMap<String, ByteString>, key: &str) -> Result<Option<Timestamp>, ContentProblem> {
+    let Some(value) = text(data, key)? else { return Ok(None) };
+    let parsed = value.parse::<Timestamp>().ok().filter(|time| within_years(*time));
+    parsed.map(Some).ok_or_else(|| {
+        invalid(key, "it must be an RFC 3339 time such as 2026-11-23T10:00:00Z; correct it or remove the key")
+    })
+}
+
+/// Times outside the Web's own century would overflow the arithmetic that follows.
+fn within_years(time: Timestamp) -> bool {
+    let century = SignedDuration::from_hours(24 * 365 * 100);
+    time.as_second() >= 0 && time.duration_since(Timestamp::UNIX_EPOCH) < century * 2
+}
+
+fn text(data: &BTreeMap<String, ByteString>, key: &str) -> Result<Option<String>, ContentProblem> {
+    let Some(value) = data.get(key) else { return Ok(None) };
+    if value.0.len() > MAXIMUM_TEXT_BYTES {
+        return Err(invalid(key, &format!("it has {} bytes; at most {MAXIMUM_TEXT_BYTES} are accepted", value.0.len())));
+    }
+    let value = std::str::from_utf8(&value.0).map_err(|_| invalid(key, "it must be plain ASCII text"))?;
+    let value = value.trim();
+    if value.chars().any(char::is_control) {
+        return Err(invalid(key, "it holds control characters"));
+    }
+    Ok((!value.is_empty()).then(|| value.to_owned()))
+}
+
+/// The operator's own keys: whatever cannot be read counts as absent, so that no edit can stop the account.
+fn own_record<T: serde::de::DeserializeOwned>(data: &BTreeMap<String, ByteString>, key: &str) -> Option<T> {
+    data.get(key).filter(|value| value.0.len() <= MAXIMUM_TEXT_BYTES).and_then(|value| serde_json::from_slice(&value.0).ok())
+}
+
+fn invalid(key: &str, problem: &str) -> ContentProblem {
+    ContentProblem::Invalid { key: key.to_owned(), problem: problem.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UID: &str = "0b9f3c9e-0000-4000-8000-000000000001";
+
+    fn data(entries: &[(&str, &str)]) -> BTreeMap<String, ByteString> {
+        entries.iter().map(|(key, value)| ((*key).to_owned(), ByteString(value.as_bytes().to_vec()))).collect()
+    }
+
+    fn problem(entries: &[(&str, &str)]) -> ContentProblem {
+        TokenSecret::read(&data(entries), UID).map(|_| ()).unwrap_err()
+    }
+
+    #[test]
+    fn a_refresh_token_alone_is_enough() {
+        let secret = TokenSecret::read(&data(&[("refresh-token", "AQAtoken")]), UID).unwrap();
+        assert_eq!(secret.refresh_token.expose(), "AQAtoken");
+        assert_eq!(secret.access, None);
+        assert_eq!(secret.flow, None);
+    }
+
+    #[test]
+    fn all_keys_are_read() {
+        let secret = TokenSecret::read(
+            &data(&[
+                ("refresh-token", "r"),
+                ("access-token", "a"),
+                ("expires-at", "2026-11-23T10:00:00Z"),
+                ("authorized-at", "2026-11-01T00:00:00Z"),
+                ("scope", "user-read-recently-played"),
+                ("flow", "pkce"),
+            ]),
+            UID,
+        )
+        .unwrap();
+        assert_eq!(secret.access.unwrap().expires_at, "2026-11-23T10:00:00Z".parse().unwrap());
+        assert_eq!(secret.authorized_at, Some("2026-11-01T00:00:00Z".parse().unwrap()));
+        assert_eq!(secret.flow, Some(Flow::Pkce));
+        assert_eq!(secret.scope.as_deref(), Some("user-read-recently-played"));
+    }
+
+    #[test]
+    fn bad_values_are_named_by_key() {
+        let long = "x".repeat(1024 * 1024);
+        for (entries, key) in [
+            (vec![("refresh-token", "")], "refresh-token"),
+            (vec![("refresh-token", "   ")], "refresh-token"),
+            (vec![("refresh-token", long.as_str())], "refresh-token"),
+            (vec![("refresh-token", "token\n")], "refresh-token"),
+            (vec![("refresh-token", "to\u{1}ken")], "refresh-token"),
+            (vec![("refresh-token", "tökén")], "refresh-token"),
+            (vec![("refresh-token", "r"), ("expires-at", "tomorrow")], "expires-at"),
+            (vec![("refresh-token", "r"), ("expires-at", "9999-12-31T23:59:59Z")], "expires-at"),
+            (vec![("refresh-token", "r"), ("authorized-at", "1")], "authorized-at"),
+            (vec![("refresh-token", "r"), ("flow", "implicit")], "flow"),
+            (vec![("refresh-token", "r"), ("access-token", "")], "access-token"),
+            (vec![("refresh-token", "r"), ("scope", long.as_str())], "scope"),
+        ] {
+            match problem(&entries) {
+                ContentProblem::Invalid { key: found, problem } => {
+                    assert_eq!(found, key, "{problem}");
+                    assert!(!problem.contains(&long), "the value must not be repeated");
+                }
+                other @ ContentProblem::KeyMissing { .. } => panic!("{entries:?}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_missing_refresh_token_is_named() {
+        assert_eq!(problem(&[("access-token", "a")]), ContentProblem::KeyMissing { key: "refresh-token".into() });
+    }
+
+    #[test]
+    fn keys_of_a_previous_token_are_left_aside_even_when_they_are_broken() {
+        let old = TokenDigest::of(UID, &RefreshToken::new("old".into()));
+        let mark = format!(r#"{{"number":3,"authorization":"a","token":"{}"}}"#, old.as_str());
+        let secret = TokenSecret::read(
+            &data(&[
+                ("refresh-token", "new"),
+                ("access-token", "stale"),
+                ("expires-at", "garbage"),
+                (key::LINEAGE, &mark),
+            ]),
+            UID,
+        )
+        .unwrap();
+        assert_eq!(secret.access, None);
+        assert_eq!(secret.lineage, None);
+    }
+
+    #[test]
+    fn authorized_at_given_with_a_new_token_is_that_tokens_own() {
+        let old = TokenDigest::of(UID, &RefreshToken::new("old".into()));
+        let mark = format!(
+            r#"{{"number":3,"authorization":"a","token":"{}","authorizedAt":"2026-05-01T00:00:00Z"}}"#,
+            old.as_str()
+        );
+        let read = |authorized_at: &str| {
+            TokenSecret::read(
+                &data(&[("refresh-token", "new"), ("authorized-at", authorized_at), (key::LINEAGE, &mark)]),
+                UID,
+            )
+            .unwrap()
+            .authorized_at
+        };
+        assert_eq!(read("2026-05-01T00:00:00Z"), None, "left over from the old token");
+        assert_eq!(read("2026-11-01T00:00:00Z"), Some("2026-11-01T00:00:00Z".parse().unwrap()));
+    }
+
+    #[test]
+    fn unreadable_operator_keys_stop_nobody() {
+        let secret =
+            TokenSecret::read(&data(&[("refresh-token", "r"), (key::CLAIM, "{"), (key::LINEAGE, "[]")]), UID).unwrap();
+        assert_eq!(secret.claim, None);
+        assert_eq!(secret.lineage, None);
+    }
+
+    #[test]
+    fn debug_output_holds_no_token() {
+        let secret = TokenSecret::read(&data(&[("refresh-token", "hunter2"), ("access-token", "hunter3")]), UID).unwrap();
+        let printed = format!("{secret:?}");
+        assert!(!printed.contains("hunter"), "{printed}");
+    }
+}

@@ -1,0 +1,101 @@
+//! What was read before anything is decided.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::api::v1alpha1::{ScrobblePlan, ScrobbleTarget, SpotifyApp};
+use crate::domain::name::ObjectName;
+use crate::domain::play::Page;
+use crate::domain::token::Flow;
+
+/// An object that another one refers to, as the watches know it.
+#[derive(Clone, Debug)]
+pub enum Lookup<T> {
+    /// It exists.
+    Found(Arc<T>),
+    /// It does not exist, or in a namespace that this operator does not watch.
+    Missing,
+    /// It exists and this version cannot read it.
+    Unreadable,
+}
+
+/// Bounds that are the operator's own flags.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// An access token with less than this left is refreshed first.
+    pub refresh_buffer: SignedDuration,
+    /// The shortest time between two reads of one account.
+    pub minimum_interval: SignedDuration,
+}
+
+/// A target entry of the account, with what it refers to.
+#[derive(Clone, Debug)]
+pub struct TargetEntry {
+    /// The entry's name.
+    pub entry: String,
+    /// What it refers to.
+    pub name: ObjectName,
+    /// What was found there.
+    pub target: Lookup<ScrobbleTarget>,
+    /// Whether this process holds the entry's credentials.
+    pub prepared: bool,
+    /// Whether the credentials changed since the service refused them.
+    pub renewed: bool,
+}
+
+/// What is known of a token without its value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TokenView {
+    /// When the access token ends; none where there is no access token.
+    pub expires_at: Option<Timestamp>,
+    /// Names the authorization: the same for all tokens that one sign-in led to.
+    pub authorization_id: String,
+    /// When the listener signed in, if the Secret says.
+    pub authorized_at: Option<Timestamp>,
+    /// How the token was obtained, if the Secret says.
+    pub flow: Option<Flow>,
+    /// The granted scopes.
+    pub scopes: Vec<String>,
+    /// Whether a claim of another process is open on this token: an exchange may have been cut off.
+    pub interrupted: Option<Timestamp>,
+}
+
+/// From when to when somebody was on duty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Duty {
+    /// When this process went on duty.
+    pub since: Timestamp,
+    /// Until when some operator is known to have been on duty before; none where nobody ever was.
+    pub before_until: Option<Timestamp>,
+}
+
+/// Everything that decisions about an account rest on, besides the account itself.
+#[derive(Clone, Debug)]
+pub struct Observed {
+    /// The account's namespace.
+    pub namespace: String,
+    /// Labels of the account's namespace; none where it is not known.
+    pub namespace_labels: Option<BTreeMap<String, String>>,
+    /// The app that the account refers to.
+    pub app: Lookup<SpotifyApp>,
+    /// Its name.
+    pub app_name: ObjectName,
+    /// The plan that the account names.
+    pub plan: Option<Lookup<ScrobblePlan>>,
+    /// The account's targets, in the order of the spec.
+    pub targets: Vec<TargetEntry>,
+    /// The older account that holds this account's token Secret, if there is one.
+    pub token_secret_holder: Option<ObjectName>,
+    /// The token, if this process holds it.
+    pub token: Option<TokenView>,
+    /// The last successful read by this process.
+    pub last_read: Option<Timestamp>,
+    /// The last page, while plays of it wait for a target.
+    pub waiting_page: Option<Arc<Page>>,
+    /// Who was on duty when.
+    pub duty: Duty,
+    /// The operator's own bounds.
+    pub settings: Settings,
+}

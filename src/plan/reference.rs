@@ -1,0 +1,91 @@
+//! References: whether what an account names exists and may be used.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use kube::core::{Selector, SelectorExt as _};
+
+use super::observed::{Lookup, Observed, TargetEntry};
+use super::problem::Problem;
+use crate::api::condition::Reason;
+use crate::api::v1alpha1::{
+    AllowedNamespaces, NamespacesFrom, PlanNamespaces, PlanNamespacesFrom, ScrobbleTarget, SpotifyApp,
+};
+
+/// The app, if it may be used.
+pub fn app(observed: &Observed) -> Result<&SpotifyApp, Problem> {
+    let name = &observed.app_name;
+    let own = name.namespace == observed.namespace;
+    match &observed.app {
+        Lookup::Found(app) if own || allows(&app.spec.allowed_namespaces, observed.namespace_labels.as_ref()) => Ok(app),
+        Lookup::Unreadable if own => Err(Problem::configuration(
+            Reason::ObjectUnreadable,
+            format!("SpotifyApp {name} was written for another version of the schema: upgrade the operator or correct it"),
+        )),
+        Lookup::Missing if own => Err(Problem::configuration(
+            Reason::AppNotFound,
+            format!("SpotifyApp {name} does not exist: create it or name another in spec.appRef"),
+        )),
+        _ => Err(not_allowed(&format!("SpotifyApp {name}"), "spec.appRef")),
+    }
+}
+
+/// The target of an entry, if it may be used.
+pub fn target<'a>(entry: &'a TargetEntry, observed: &Observed) -> Result<&'a ScrobbleTarget, Problem> {
+    let name = &entry.name;
+    let own = name.namespace == observed.namespace;
+    match &entry.target {
+        Lookup::Found(target) if own || allows(&target.spec.allowed_namespaces, observed.namespace_labels.as_ref()) => {
+            Ok(target)
+        }
+        Lookup::Unreadable if own => Err(Problem::target(
+            Reason::ObjectUnreadable,
+            format!("ScrobbleTarget {name} was written for another version of the schema: upgrade the operator or correct it"),
+        )),
+        Lookup::Missing if own => Err(Problem::target(
+            Reason::TargetNotFound,
+            format!("ScrobbleTarget {name} does not exist: create it or name another in the targetRef of entry {}", entry.entry),
+        )),
+        _ => Err(not_allowed(&format!("ScrobbleTarget {name}"), &format!("the targetRef of entry {}", entry.entry))),
+    }
+}
+
+/// Whether the plan that the account names may be used.
+pub fn plan(observed: &Observed, name: &str) -> Result<(), Problem> {
+    match &observed.plan {
+        None => Ok(()),
+        Some(Lookup::Found(plan)) if plan_allows(&plan.spec.allowed_namespaces, observed.namespace_labels.as_ref()) => {
+            Ok(())
+        }
+        Some(_) => Err(not_allowed(&format!("ScrobblePlan {name}"), "spec.plan")),
+    }
+}
+
+/// One message whether the object is missing or not shared: nobody learns what other namespaces hold.
+fn not_allowed(object: &str, field: &str) -> Problem {
+    Problem::configuration(
+        Reason::ReferenceNotAllowed,
+        format!("{object} does not exist or is not shared with this namespace: ask its owner to allow it, or change {field}"),
+    )
+}
+
+fn allows(allowed: &AllowedNamespaces, labels: Option<&BTreeMap<String, String>>) -> bool {
+    match allowed.from {
+        NamespacesFrom::Same => false,
+        NamespacesFrom::All => true,
+        NamespacesFrom::Selector => matches(allowed.selector.as_ref(), labels),
+    }
+}
+
+fn plan_allows(allowed: &PlanNamespaces, labels: Option<&BTreeMap<String, String>>) -> bool {
+    match allowed.from {
+        PlanNamespacesFrom::All => true,
+        PlanNamespacesFrom::Selector => matches(allowed.selector.as_ref(), labels),
+    }
+}
+
+/// An unknown namespace, or a selector that cannot be read, allows nothing.
+fn matches(selector: Option<&LabelSelector>, labels: Option<&BTreeMap<String, String>>) -> bool {
+    let (Some(selector), Some(labels)) = (selector, labels) else { return false };
+    Selector::try_from(selector.clone()).is_ok_and(|selector| selector.matches(labels))
+}

@@ -1,0 +1,41 @@
+//! What is worth an Event: change, failure and recovery, and nothing else.
+
+use crate::api::condition::{ConditionType, find_condition};
+use crate::api::v1alpha1::{SpotifyAccountStatus, TargetState};
+
+/// An Event to publish.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Announcement {
+    /// `Warning` rather than `Normal`.
+    pub warning: bool,
+    /// One word of the closed set of reasons.
+    pub reason: String,
+    /// For people.
+    pub note: String,
+}
+
+/// What changed between two statuses that people should hear of.
+pub(super) fn between(before: &SpotifyAccountStatus, after: &SpotifyAccountStatus) -> Vec<Announcement> {
+    let mut announcements = Vec::new();
+    for kind in [ConditionType::Ready, ConditionType::Authorized] {
+        let Some(now) = find_condition(&after.conditions, kind) else { continue };
+        let known = find_condition(&before.conditions, kind);
+        let changed = known.is_none_or(|known| known.status != now.status || known.reason != now.reason);
+        let said = announcements.iter().any(|said: &Announcement| said.reason == now.reason);
+        if changed && !said && now.status != "Unknown" {
+            let warning = now.status == "False" && now.reason != "Suspended" || now.reason == "AuthorizationExpiring";
+            announcements.push(Announcement { warning, reason: now.reason.clone(), note: now.message.clone() });
+        }
+    }
+    for target in &after.targets {
+        let known = before.target(&target.name).map_or(TargetState::Healthy, |known| known.state);
+        let warning = !matches!(target.state, TargetState::Healthy | TargetState::Idle);
+        let reason = if warning { target.reason.clone() } else { Some("Succeeded".to_owned()) };
+        let Some(reason) = reason.filter(|reason| !announcements.iter().any(|said| said.reason == *reason)) else { continue };
+        if known != target.state {
+            let message = target.message.as_deref().unwrap_or("deliveries succeed again");
+            announcements.push(Announcement { warning, reason, note: format!("target {}: {message}", target.name) });
+        }
+    }
+    announcements
+}

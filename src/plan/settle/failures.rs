@@ -1,0 +1,122 @@
+//! `status.failures`, the account's breaker and `status.history`.
+
+use jiff::Timestamp;
+
+use super::Verdict;
+use crate::api::condition::{Reason, whole_seconds};
+use crate::api::v1alpha1::{
+    BreakerLimits, FailureStatus, HistoryEntry, HistoryOutcome, SpotifyAccount, SpotifyAccountStatus,
+};
+use crate::plan::breaker;
+use crate::plan::observed::Observed;
+use crate::plan::problem::Problem;
+use crate::plan::{delivery, reference, schedule};
+
+const HISTORY: usize = 5;
+
+pub(super) fn settle(
+    status: &mut SpotifyAccountStatus,
+    account: &SpotifyAccount,
+    observed: &Observed,
+    verdict: &Verdict,
+    now: Timestamp,
+) {
+    match verdict {
+        Verdict::Waiting | Verdict::Refreshed | Verdict::Delivered | Verdict::Suspended => {}
+        Verdict::Read => {
+            status.failures = None;
+            status.circuit_breaker = None;
+            remember(status, HistoryOutcome::Succeeded, Reason::Succeeded, now);
+        }
+        Verdict::Wrong(problem) => wrong(status, account, observed, problem, now),
+    }
+}
+
+fn wrong(
+    status: &mut SpotifyAccountStatus,
+    account: &SpotifyAccount,
+    observed: &Observed,
+    problem: &Problem,
+    now: Timestamp,
+) {
+    let known = status.failures.clone().unwrap_or_default();
+    let same = known.last_reason.as_deref() == Some(problem.reason.as_str());
+    if !problem.attempted && same {
+        return;
+    }
+    // The app's fault counts against no account.
+    let counts = problem.attempted && problem.reason != Reason::ClientCredentialsInvalid;
+    let consecutive = if counts { known.consecutive.saturating_add(1) } else { known.consecutive };
+    let ledger = delivery::ledger(status);
+    let longest = schedule::interval(account, observed, &ledger);
+    let opened = breaks(problem).then(|| {
+        let limits = limits(observed);
+        breaker::after_failure(status.circuit_breaker.as_ref(), consecutive, limits, now)
+    });
+    let opened = opened.flatten();
+    let next = match (&opened, problem.not_before) {
+        _ if !problem.attempted => None,
+        (_, Some(not_before)) => Some(not_before),
+        (Some(breaker), None) => breaker.next_probe_time.as_ref().map(|time| time.0),
+        (None, None) => Some(now + breaker::wait_after(consecutive, longest)),
+    };
+    if breaks(problem) {
+        status.circuit_breaker = opened;
+    }
+    status.failures = Some(FailureStatus {
+        consecutive,
+        last_type: Some(problem.failure),
+        last_reason: Some(problem.reason.as_str().to_owned()),
+        last_time: Some(whole_seconds(now)),
+        next_attempt_time: next.map(round_up),
+    });
+    remember(status, HistoryOutcome::Failed, problem.reason, now);
+}
+
+/// Whether a failure of this kind moves the account's own breaker: trouble does; a wait that somebody asked for, and
+/// what only a human can mend, have times of their own.
+fn breaks(problem: &Problem) -> bool {
+    problem.attempted && !problem.stalled && !matches!(problem.reason, Reason::RateLimited | Reason::QuotaExceeded)
+}
+
+/// Upstream and network trouble are probed every 15 minutes at the latest.
+fn limits(observed: &Observed) -> BreakerLimits {
+    let limits = reference::app(observed).map(|app| BreakerLimits::from(&app.spec.circuit_breaker));
+    let limits = limits.unwrap_or(BreakerLimits {
+        failure_threshold: 5,
+        probe_after: jiff::SignedDuration::from_mins(15),
+        max_probe_after: jiff::SignedDuration::from_mins(15),
+    });
+    let longest = jiff::SignedDuration::from_mins(15);
+    BreakerLimits {
+        failure_threshold: limits.failure_threshold,
+        probe_after: limits.probe_after.min(longest),
+        max_probe_after: limits.probe_after.min(longest),
+    }
+}
+
+/// The next attempt is never shown earlier than it is made.
+fn round_up(time: Timestamp) -> k8s_openapi::apimachinery::pkg::apis::meta::v1::Time {
+    whole_seconds(time.saturating_add(jiff::SignedDuration::from_millis(999)).unwrap_or(time))
+}
+
+fn remember(status: &mut SpotifyAccountStatus, outcome: HistoryOutcome, reason: Reason, now: Timestamp) {
+    let now = whole_seconds(now);
+    match status.history.first_mut() {
+        Some(newest) if newest.outcome == outcome && newest.reason == reason.as_str() => {
+            newest.last_time = now;
+            newest.count = newest.count.saturating_add(1);
+        }
+        _ => {
+            let entry = HistoryEntry {
+                outcome,
+                reason: reason.as_str().to_owned(),
+                first_time: now.clone(),
+                last_time: now,
+                count: 1,
+            };
+            status.history.insert(0, entry);
+            status.history.truncate(HISTORY);
+        }
+    }
+}

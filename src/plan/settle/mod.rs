@@ -1,0 +1,149 @@
+//! Outcomes in, status out: what is shown, what is announced, when to look again.
+
+mod announcements;
+mod authorization;
+mod conditions;
+mod failures;
+mod targets;
+mod verdict;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::observed::Observed;
+use super::schedule::{self, Due};
+use super::step::{Progress, RefreshOutcome};
+use super::{delivery, token};
+use crate::api::condition::whole_seconds;
+use crate::api::v1alpha1::{GoDuration, SpotifyAccount, SpotifyAccountStatus};
+use crate::domain::answer::ApiAnswer;
+use crate::domain::ledger_codec;
+pub use announcements::Announcement;
+pub use verdict::Verdict;
+
+/// What a pass comes to.
+#[derive(Clone, Debug)]
+pub struct Settled {
+    /// The new status.
+    pub status: SpotifyAccountStatus,
+    /// Whether it differs from the old one in anything but times and counts that ride on the next write.
+    pub worth_writing: bool,
+    /// The Events to publish once the status is written.
+    pub announcements: Vec<Announcement>,
+    /// When to look again, from now.
+    pub requeue: SignedDuration,
+    /// Whether plays of the page still wait for a target.
+    pub plays_wait: bool,
+}
+
+/// A wake-up costs next to nothing; a clock that was set must not be noticed days later.
+const LONGEST_SLEEP: SignedDuration = SignedDuration::from_mins(10);
+
+/// What a pass over an account comes to.
+pub fn settle(account: &SpotifyAccount, observed: &Observed, progress: &Progress, now: Timestamp) -> Settled {
+    let before = account.status.clone().unwrap_or_default();
+    let mut status = before.clone();
+    let verdict = verdict::verdict(account, observed, progress, now);
+    let seen = !matches!(verdict, Verdict::Waiting);
+    if seen {
+        status.observed_generation = account.metadata.generation;
+        if let Some(requested) = schedule::requested(account) {
+            status.last_handled_reconcile_at = Some(requested.clone());
+        }
+    }
+    authorization::settle(&mut status, observed, progress, now);
+    settle_sync(&mut status, account, observed, progress, now);
+    let target_problem = targets::settle(&mut status, account, observed, progress, now);
+    failures::settle(&mut status, account, observed, &verdict, now);
+    conditions::settle(&mut status, account, observed, &verdict, target_problem.as_ref(), now);
+
+    let worth_writing = ride_along_removed(&before) != ride_along_removed(&status);
+    let announcements = announcements::between(&before, &status);
+    let settled = SpotifyAccount { status: Some(status.clone()), ..account.clone() };
+    let observed = Observed { last_read: progress.read_time.or(observed.last_read), ..observed.clone() };
+    let plays_wait = status.targets.iter().any(|target| target.pending > 0);
+    Settled { requeue: requeue(&settled, &observed, now), status, worth_writing, announcements, plays_wait }
+}
+
+/// The status of an account on its first visit, before anything is known.
+pub fn first_visit(account: &SpotifyAccount, now: Timestamp) -> Option<SpotifyAccountStatus> {
+    let status = account.status.clone().unwrap_or_default();
+    (status.conditions.is_empty() && !account.spec.suspend).then(|| conditions::first_visit(status, account, now))
+}
+
+fn settle_sync(
+    status: &mut SpotifyAccountStatus,
+    account: &SpotifyAccount,
+    observed: &Observed,
+    progress: &Progress,
+    now: Timestamp,
+) {
+    let (page, read_time) = match (&progress.page, progress.read_time) {
+        (Some(ApiAnswer::Found(page)), Some(read_time)) => (Some(page), Some(read_time)),
+        _ => (observed.waiting_page.as_ref().filter(|_| !progress.deliveries.is_empty()), None),
+    };
+    let Some(page) = page else { return };
+    let mut ledger = delivery::ledger(status);
+    let mut sync = status.sync.clone().unwrap_or_default();
+    if let Some(read_time) = read_time {
+        delivery::attach(&mut ledger, account, &observed.namespace, delivery::is_first_read(status), now);
+        let absorbed = delivery::absorb(&mut ledger, page);
+        sync.skipped_total += absorbed.skipped;
+        sync.lost_at_most_total += absorbed.lost;
+        sync.last_sync_time = Some(whole_seconds(read_time));
+    }
+    let newest = page.entries.iter().map(crate::domain::play::Heard::played_at).max();
+    if let Some(newest) = newest.filter(|newest| sync.last_play_time.as_ref().is_none_or(|known| *newest > known.0)) {
+        sync.last_play_time = Some(whole_seconds(newest));
+    }
+    targets::mark(status, &mut sync, &mut ledger, account, observed, progress, page, now);
+    ledger.prune();
+    let interval = schedule::interval(account, observed, &ledger);
+    sync.interval = Some(go_duration(interval));
+    status.sync = Some(sync);
+    status.ledger = Some(ledger_codec::encode(&ledger));
+}
+
+fn go_duration(duration: SignedDuration) -> GoDuration {
+    let seconds = u32::try_from(duration.as_secs()).unwrap_or(u32::MAX);
+    match (seconds % 3600, seconds % 60) {
+        (0, _) if seconds > 0 => GoDuration::from_hours(seconds / 3600),
+        (_, 0) if seconds > 0 => GoDuration::from_mins(seconds / 60),
+        _ => GoDuration::from_secs(seconds),
+    }
+}
+
+/// The status without what a read that found nothing would change: such a read writes nothing.
+fn ride_along_removed(status: &SpotifyAccountStatus) -> SpotifyAccountStatus {
+    let mut kept = status.clone();
+    if let Some(sync) = &mut kept.sync {
+        // That there was a first read is worth a write; when the last one was is not.
+        sync.last_sync_time = sync.last_sync_time.as_ref().map(|_| whole_seconds(Timestamp::UNIX_EPOCH));
+    }
+    for entry in &mut kept.history {
+        entry.count = 1;
+        entry.last_time = entry.first_time.clone();
+    }
+    kept
+}
+
+fn requeue(account: &SpotifyAccount, observed: &Observed, now: Timestamp) -> SignedDuration {
+    let next = match schedule::due(account, observed, now) {
+        Due::Never => return LONGEST_SLEEP,
+        Due::Poll => now + schedule::SECRET_POLL,
+        Due::Read(time) | Due::Deliver(time) => time,
+    };
+    let stalled = account.status.as_ref().is_some_and(schedule::waits_for_secret);
+    let next = if stalled { next.min(now + schedule::SECRET_POLL) } else { next };
+    // Never at once: whatever could not be done now is not done by trying in a loop.
+    next.duration_since(now).clamp(SignedDuration::from_millis(200), LONGEST_SLEEP)
+}
+
+/// Whether this pass replaced the access token and stored it.
+fn refreshed(progress: &Progress) -> bool {
+    matches!(progress.refresh, Some(RefreshOutcome::Refreshed { .. }))
+}
+
+/// Whether Spotify said that the token belongs to somebody else than before.
+fn mismatch(account: &SpotifyAccount, progress: &Progress) -> bool {
+    matches!(&progress.listener, Some(ApiAnswer::Found(listener)) if !token::is_expected(account, &listener.account_id))
+}

@@ -1,0 +1,257 @@
+//! `status.targets[]`: each target on its own.
+
+use jiff::Timestamp;
+
+use crate::api::condition::{Reason, whole_seconds};
+use crate::api::v1alpha1::{
+    AccountTarget, AccountTargetStatus, BreakerLimits, SpotifyAccount, SpotifyAccountStatus, SyncStatus, TargetState,
+    TargetType,
+};
+use crate::domain::answer::{Delivery, Submission, Trouble};
+use crate::domain::ledger::{Identity, Ledger, Mark};
+use crate::domain::play::{Heard, Page};
+use crate::plan::breaker;
+use crate::plan::delivery::{REFUSED_WAIT, attachment_id, final_mark, open_plays};
+use crate::plan::observed::{Observed, TargetEntry};
+use crate::plan::problem::Problem;
+use crate::plan::step::{Progress, TargetProgress};
+use crate::plan::{reference, schedule};
+
+/// Marks what was delivered, and counts what waits.
+#[expect(clippy::too_many_arguments, reason = "status, its sync and the ledger are written together")]
+pub(super) fn mark(
+    status: &mut SpotifyAccountStatus,
+    sync: &mut SyncStatus,
+    ledger: &mut Ledger,
+    account: &SpotifyAccount,
+    observed: &Observed,
+    progress: &Progress,
+    page: &Page,
+    now: Timestamp,
+) {
+    let namespace = &observed.namespace;
+    let mut states = Vec::with_capacity(account.spec.targets.len());
+    for target in &account.spec.targets {
+        let mut state = known_or_new(status, target);
+        if let Some(position) = ledger.position(attachment_id(target, namespace)) {
+            state.attached_time = Some(whole_seconds(ledger.attachments[position].attached_time()));
+            let accepted = mark_target(ledger, position, progress.deliveries.get(&target.name));
+            if accepted > 0 {
+                sync.scrobbled_total += accepted;
+                sync.last_successful_scrobble_time = Some(whole_seconds(now));
+                state.last_delivery_time = Some(whole_seconds(now));
+            }
+            let quarantined = ledger.rows.iter().filter(|row| row.marks.get(position) == Some(&Mark::Quarantined));
+            state.quarantined = count(quarantined.count());
+        }
+        state.pending = count(open_plays(account, target, namespace, ledger, page).len());
+        states.push(state);
+    }
+    sync.pending_total = states.iter().map(|state| state.pending).sum();
+    status.targets = states;
+}
+
+fn mark_target(ledger: &mut Ledger, position: usize, done: Option<&TargetProgress>) -> i64 {
+    let mut accepted = 0;
+    for (plays, submission) in done.iter().flat_map(|done| &done.submissions) {
+        let Submission::Each(deliveries) = submission else { continue };
+        for (play, delivery) in plays.iter().zip(deliveries) {
+            let identity = Identity::of(&Heard::Play(play.as_ref().clone()));
+            if let Some(mark) = final_mark(delivery) {
+                ledger.mark(&identity, position, mark);
+                accepted += i64::from(mark == Mark::Delivered);
+            }
+        }
+    }
+    accepted
+}
+
+fn count(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn known_or_new(status: &SpotifyAccountStatus, target: &AccountTarget) -> AccountTargetStatus {
+    let known = status.target(&target.name).filter(|known| known.target_ref.as_ref() == Some(&target.target_ref));
+    known.cloned().unwrap_or_else(|| AccountTargetStatus {
+        name: target.name.clone(),
+        target_ref: Some(target.target_ref.clone()),
+        ..AccountTargetStatus::default()
+    })
+}
+
+/// Settles the state of each target, and tells the first problem that keeps the account from being Ready.
+pub(super) fn settle(
+    status: &mut SpotifyAccountStatus,
+    account: &SpotifyAccount,
+    observed: &Observed,
+    progress: &Progress,
+    now: Timestamp,
+) -> Option<Problem> {
+    let mut problems = Vec::new();
+    let mut states = Vec::with_capacity(account.spec.targets.len());
+    let suspended = account.spec.suspend;
+    for (target, entry) in account.spec.targets.iter().zip(&observed.targets) {
+        let mut state = known_or_new(status, target);
+        if !suspended {
+            settle_one(&mut state, account, observed, entry, progress, now);
+        }
+        problems.extend(problem_of(&state));
+        states.push(state);
+    }
+    status.targets = states;
+    if let Some(sync) = &mut status.sync {
+        sync.pending_total = status.targets.iter().map(|target| target.pending).sum();
+    }
+    problems.into_iter().max_by_key(|problem| problem.stalled)
+}
+
+fn settle_one(
+    state: &mut AccountTargetStatus,
+    account: &SpotifyAccount,
+    observed: &Observed,
+    entry: &TargetEntry,
+    progress: &Progress,
+    now: Timestamp,
+) {
+    let found = match reference::target(entry, observed) {
+        Ok(found) => found,
+        Err(problem) => return blame(state, &problem),
+    };
+    if let Some(Err(trouble)) = progress.credentials.get(&entry.entry) {
+        return blame(state, &Problem::secret(&format!("the Secret of target {},", entry.entry), trouble));
+    }
+    if let Some(problem) = configuration(account, entry, found.spec.target_type) {
+        return blame(state, &problem);
+    }
+    let sent = progress.deliveries.get(&entry.entry).and_then(last_word);
+    let mended = progress.credentials.get(&entry.entry) == Some(&Ok(())) || sent.is_some();
+    match sent {
+        None if state.state == TargetState::Failing && state.next_attempt_time.is_none() && mended => clear(state),
+        None if is_reference_reason(state.reason.as_deref()) => clear(state),
+        None => {}
+        Some(Delivery::Accepted | Delivery::AlreadyThere | Delivery::Never { .. }) => clear(state),
+        Some(Delivery::CredentialsRefused) => {
+            let whose = "the service refuses the listener's credentials: replace them in the Secret of credentialsRef";
+            stop(state, TargetState::Unauthorized, Reason::TargetUnauthorized, whose, now);
+        }
+        Some(Delivery::Suspended) => {
+            let gone = "the receiver answered 410 Gone: change or remove the target";
+            stop(state, TargetState::Suspended, Reason::TargetSuspended, gone, now);
+        }
+        Some(Delivery::NotNow { retry_after, trouble }) => {
+            fail(state, BreakerLimits::from(&found.spec.circuit_breaker), &trouble, now, account, observed);
+            if let (Some(wait), Some(next)) = (retry_after, &mut state.next_attempt_time) {
+                *next = whole_seconds(next.0.max(now + wait));
+            }
+        }
+        Some(Delivery::Unknown(trouble)) => {
+            fail(state, BreakerLimits::from(&found.spec.circuit_breaker), &trouble, now, account, observed);
+        }
+    }
+}
+
+/// What the schema cannot see: a credential where the type has none, none where it needs one, a type not served yet.
+fn configuration(account: &SpotifyAccount, entry: &TargetEntry, kind: TargetType) -> Option<Problem> {
+    let target = account.spec.targets.iter().find(|target| target.name == entry.entry)?;
+    let message = match (kind, kind.credentials_key(), &target.credentials_ref) {
+        (TargetType::LastFm | TargetType::Maloja, ..) => {
+            format!("target {}: this version does not deliver to type {} yet", entry.entry, kind.as_str())
+        }
+        (_, None, Some(_)) => format!(
+            "target {} is a {}, which has no listener's key: remove credentialsRef",
+            entry.entry,
+            kind.as_str()
+        ),
+        (_, Some(_), None) => {
+            format!("target {} is of type {}: name the listener's key in credentialsRef", entry.entry, kind.as_str())
+        }
+        _ => return None,
+    };
+    Some(Problem::target(Reason::ConfigurationInvalid, message))
+}
+
+/// The last answer of a target in this pass that says how it fares.
+fn last_word(done: &TargetProgress) -> Option<Delivery> {
+    done.submissions.iter().rev().find_map(|(_, submission)| match submission {
+        Submission::Each(deliveries) => deliveries.last().cloned(),
+        Submission::BatchRefused => None,
+    })
+}
+
+fn clear(state: &mut AccountTargetStatus) {
+    state.state = TargetState::Healthy;
+    state.reason = None;
+    state.message = None;
+    state.consecutive_failures = 0;
+    state.next_attempt_time = None;
+    state.circuit_breaker = None;
+}
+
+fn blame(state: &mut AccountTargetStatus, problem: &Problem) {
+    state.state = TargetState::Failing;
+    state.reason = Some(problem.reason.as_str().to_owned());
+    state.message = Some(problem.message.clone());
+    state.next_attempt_time = None;
+}
+
+fn is_reference_reason(reason: Option<&str>) -> bool {
+    let reason = reason.and_then(Reason::from_name);
+    matches!(
+        reason,
+        Some(Reason::TargetNotFound | Reason::ReferenceNotAllowed | Reason::ObjectUnreadable | Reason::ConfigurationInvalid)
+    )
+}
+
+fn stop(state: &mut AccountTargetStatus, stopped: TargetState, reason: Reason, message: &str, now: Timestamp) {
+    state.state = stopped;
+    state.reason = Some(reason.as_str().to_owned());
+    state.message = Some(message.to_owned());
+    state.consecutive_failures = state.consecutive_failures.saturating_add(1);
+    state.next_attempt_time = Some(whole_seconds(now + REFUSED_WAIT));
+}
+
+fn fail(
+    state: &mut AccountTargetStatus,
+    limits: BreakerLimits,
+    trouble: &Trouble,
+    now: Timestamp,
+    account: &SpotifyAccount,
+    observed: &Observed,
+) {
+    state.consecutive_failures = state.consecutive_failures.saturating_add(1);
+    let longest = schedule::interval(account, observed, &Ledger::default());
+    let refused = matches!(trouble, Trouble::AddressRefused | Trouble::UrlRefused(_));
+    let reason = if refused { Reason::AddressRefused } else { Reason::TargetFailing };
+    state.reason = Some(reason.as_str().to_owned());
+    state.message = Some(match trouble {
+        Trouble::AddressRefused => {
+            "the target's address is private: use a public one, or allow its range with --allow-private-targets".to_owned()
+        }
+        other => format!("the last delivery failed: {other}"),
+    });
+    let failures = state.consecutive_failures;
+    let opened = breaker::after_failure(state.circuit_breaker.as_ref(), failures, limits, now);
+    state.state = if opened.is_some() { TargetState::CircuitOpen } else { TargetState::Failing };
+    let next = match &opened {
+        Some(breaker) => breaker.next_probe_time.clone(),
+        None => Some(whole_seconds(now + breaker::wait_after(failures, longest))),
+    };
+    state.next_attempt_time = next;
+    state.circuit_breaker = opened;
+}
+
+fn problem_of(state: &AccountTargetStatus) -> Option<Problem> {
+    let reason = state.reason.as_deref().and_then(Reason::from_name)?;
+    let message = format!("target {}: {}", state.name, state.message.as_deref().unwrap_or("it fails"));
+    match state.state {
+        TargetState::Healthy | TargetState::Idle => None,
+        TargetState::Unauthorized | TargetState::Suspended => Some(Problem::target(reason, message)),
+        TargetState::CircuitOpen if reason == Reason::AddressRefused => Some(Problem::target(reason, message)),
+        TargetState::CircuitOpen => {
+            let problem = Problem::target(Reason::TargetFailing, message);
+            Some(Problem { stalled: false, ..problem })
+        }
+        TargetState::Failing if reason == Reason::TargetFailing => None,
+        TargetState::Failing => Some(Problem::target(reason, message)),
+    }
+}

@@ -1,0 +1,243 @@
+//! What a pass means for the account as a whole.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::mismatch;
+use crate::api::condition::{ConditionType, Reason, find_condition};
+use crate::api::v1alpha1::{FailureType, SpotifyAccount};
+use crate::domain::answer::{ApiAnswer, Forbidden, Refusal, Trouble};
+use crate::plan::observed::{Observed, TokenView};
+use crate::plan::problem::{Problem, blocking};
+use crate::plan::step::{Progress, RefreshOutcome};
+
+/// What a pass means for the account as a whole.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// The spec says so.
+    Suspended,
+    /// Nothing was due, or somebody else is at it: everything stays as it was.
+    Waiting,
+    /// The account was refreshed, and nothing else is known yet.
+    Refreshed,
+    /// Spotify was read.
+    Read,
+    /// Plays that waited were offered to their targets.
+    Delivered,
+    /// Something is wrong.
+    Wrong(Problem),
+}
+
+/// Spotify lets an authorization live for so long.
+const AUTHORIZATION_LIFE: SignedDuration = SignedDuration::from_hours(24 * 180);
+/// A dead token is tried again after an hour, then once a day: false revocations have happened.
+const FIRST_PROBE: SignedDuration = SignedDuration::from_hours(1);
+const LATER_PROBE: SignedDuration = SignedDuration::from_hours(24);
+/// What only a human can mend on Spotify's side is looked at again after this.
+const SLOW_PROBE: SignedDuration = SignedDuration::from_hours(1);
+/// The app's keys are tried again after this.
+const CLIENT_PROBE: SignedDuration = SignedDuration::from_mins(15);
+
+/// What a pass means.
+pub fn verdict(account: &SpotifyAccount, observed: &Observed, progress: &Progress, now: Timestamp) -> Verdict {
+    if account.spec.suspend {
+        return Verdict::Suspended;
+    }
+    if let Some(problem) = blocking(account, observed) {
+        return Verdict::Wrong(problem);
+    }
+    let problem = progress
+        .refresh
+        .as_ref()
+        .and_then(|outcome| refresh(account, observed, progress, outcome, now))
+        .or_else(|| match &progress.token {
+            Some(Err(trouble)) => Some(Problem::secret("the token Secret", trouble)),
+            _ => None,
+        })
+        .or_else(|| listener(account, progress, now))
+        .or_else(|| progress.page.as_ref().and_then(|answer| api("recently-played", answer, now)));
+    match (problem, &progress.page) {
+        (Some(problem), _) => Verdict::Wrong(problem),
+        (None, Some(ApiAnswer::Found(_))) => Verdict::Read,
+        (None, _) if super::refreshed(progress) => Verdict::Refreshed,
+        (None, _) if !progress.deliveries.is_empty() => Verdict::Delivered,
+        (None, _) => Verdict::Waiting,
+    }
+}
+
+fn refresh(
+    account: &SpotifyAccount,
+    observed: &Observed,
+    progress: &Progress,
+    outcome: &RefreshOutcome,
+    now: Timestamp,
+) -> Option<Problem> {
+    Some(match outcome {
+        RefreshOutcome::Refreshed { .. }
+        | RefreshOutcome::Claimed { .. }
+        | RefreshOutcome::Conflict
+        | RefreshOutcome::Superseded => return None,
+        RefreshOutcome::TokenSecret(trouble) => Problem::secret("the token Secret", trouble),
+        RefreshOutcome::ClientSecret(trouble) => {
+            Problem::secret(&format!("the client secret of SpotifyApp {}, Secret", observed.app_name), trouble)
+        }
+        RefreshOutcome::FlowMismatch { flow } => Problem::configuration(
+            Reason::ConfigurationInvalid,
+            format!(
+                "the token Secret says flow: {}, but SpotifyApp {} is a {} client: authorize anew, or correct `flow`. {}",
+                flow.as_str(),
+                observed.app_name,
+                if flow.as_str() == "pkce" { "confidential" } else { "public" },
+                connect(account, observed),
+            ),
+        ),
+        RefreshOutcome::Refused { refusal, interrupted } => {
+            let token = progress.token_view(observed.token.as_ref());
+            refused(account, observed, *refusal, *interrupted, token, now)
+        }
+        RefreshOutcome::RateLimited { retry_after } => rate_limited("the token endpoint", *retry_after, false, now),
+        RefreshOutcome::Failed(trouble) => failed("the token endpoint", trouble),
+        RefreshOutcome::Ambiguous(trouble) => failed("the token endpoint", trouble),
+        RefreshOutcome::CommitPending => Problem::passing(
+            Reason::NetworkError,
+            FailureType::Network,
+            "new tokens were obtained and could not be stored yet: the API server does not take them; the operator keeps trying"
+                .to_owned(),
+        ),
+    })
+}
+
+fn refused(
+    account: &SpotifyAccount,
+    observed: &Observed,
+    refusal: Refusal,
+    interrupted: Option<Timestamp>,
+    token: Option<&TokenView>,
+    now: Timestamp,
+) -> Problem {
+    let app = &observed.app_name;
+    let word = match refusal {
+        Refusal::InvalidGrant { expired } => return dead(account, observed, expired, interrupted, token, now),
+        Refusal::InvalidClient => {
+            let message = format!("Spotify refuses the client id or secret of SpotifyApp {app} (invalid_client): its owner must correct them");
+            let problem = Problem::configuration(Reason::ClientCredentialsInvalid, message);
+            let not_before = Some(now + CLIENT_PROBE);
+            return Problem { failure: FailureType::Auth, attempted: true, not_before, ..problem };
+        }
+        Refusal::InvalidRequest => "invalid_request",
+        Refusal::UnauthorizedClient => "unauthorized_client",
+        Refusal::UnsupportedGrantType => "unsupported_grant_type",
+    };
+    let message = format!(
+        "Spotify answers {word}: the token was probably obtained in another way than SpotifyApp {app} uses. {}",
+        connect(account, observed)
+    );
+    let problem = Problem::configuration(Reason::ConfigurationInvalid, message);
+    Problem { attempted: true, not_before: Some(now + SLOW_PROBE), ..problem }
+}
+
+fn dead(
+    account: &SpotifyAccount,
+    observed: &Observed,
+    expired: bool,
+    interrupted: Option<Timestamp>,
+    token: Option<&TokenView>,
+    now: Timestamp,
+) -> Problem {
+    let status = account.status.as_ref();
+    let authorized = token.and_then(|token| token.authorized_at).or_else(|| {
+        status?.authorization.as_ref()?.authorized_time.as_ref().map(|time| time.0)
+    });
+    let too_old = authorized.is_some_and(|time| now.duration_since(time) >= AUTHORIZATION_LIFE);
+    let (reason, what) = match interrupted {
+        Some(claimed) => (
+            Reason::RefreshInterrupted,
+            format!("a token exchange was cut off at {claimed:.0} and the token in the Secret no longer works"),
+        ),
+        None if expired || too_old => {
+            (Reason::AuthorizationExpired, "the authorization is older than the six months that Spotify allows".to_owned())
+        }
+        None => (Reason::AuthorizationRevoked, "Spotify no longer accepts the refresh token (invalid_grant)".to_owned()),
+    };
+    let again = status.and_then(|status| find_condition(&status.conditions, ConditionType::Authorized));
+    let probed_before = again.is_some_and(|condition| condition.status == "False" && condition.reason == reason.as_str());
+    let wait = if probed_before { LATER_PROBE } else { FIRST_PROBE };
+    let message = format!("{what}: the listener must authorize the app again. {}", connect(account, observed));
+    let problem = Problem::configuration(reason, message);
+    Problem { failure: FailureType::Auth, attempted: true, not_before: Some(now + wait), ..problem }
+}
+
+fn listener(account: &SpotifyAccount, progress: &Progress, now: Timestamp) -> Option<Problem> {
+    let answer = progress.listener.as_ref()?;
+    if mismatch(account, progress) {
+        let message = "the token belongs to another Spotify user than the one whose plays this account carries: put a token of the same listener into the Secret, or create another SpotifyAccount".to_owned();
+        let problem = Problem::configuration(Reason::ListenerMismatch, message);
+        return Some(Problem { failure: FailureType::Auth, attempted: true, not_before: Some(now + LATER_PROBE), ..problem });
+    }
+    api("who the token belongs to", answer, now)
+}
+
+/// What an answer of the Web API means, if it is not what was asked for.
+fn api<T>(what: &str, answer: &ApiAnswer<T>, now: Timestamp) -> Option<Problem> {
+    Some(match answer {
+        ApiAnswer::Found(_) => return None,
+        ApiAnswer::Unauthorized => {
+            let message = format!("Spotify does not accept an access token that it has just issued ({what})");
+            let problem = Problem::passing(Reason::UpstreamUnavailable, FailureType::Auth, message);
+            Problem { condition: ConditionType::Synced, ..problem }
+        }
+        ApiAnswer::Forbidden(forbidden) => match forbidden {
+            Forbidden::Scope => slow(
+                Reason::ScopeInsufficient,
+                "the token lacks the scope user-read-recently-played: the listener must authorize the app again with it",
+                now,
+            ),
+            Forbidden::NotAllowlisted => slow(
+                Reason::UserNotAllowlisted,
+                "the Spotify app does not list this user: its owner must add the listener's name and e-mail address under User Management in Spotify's developer dashboard",
+                now,
+            ),
+            Forbidden::OwnerNotPremium => slow(
+                Reason::AppOwnerNotPremium,
+                "Spotify asks that the owner of the app has Premium: the owner must subscribe; it takes a few hours afterwards",
+                now,
+            ),
+            Forbidden::Other => Problem::passing(
+                Reason::UpstreamUnavailable,
+                FailureType::Upstream,
+                format!("Spotify answers 403 without a reason that is known ({what})"),
+            ),
+        },
+        ApiAnswer::RateLimited { retry_after, quota } => rate_limited(what, *retry_after, *quota, now),
+        ApiAnswer::Failed(trouble) => failed(what, trouble),
+    })
+}
+
+fn slow(reason: Reason, message: &str, now: Timestamp) -> Problem {
+    let problem = Problem::configuration(reason, message.to_owned());
+    Problem { failure: FailureType::Auth, attempted: true, not_before: Some(now + SLOW_PROBE), ..problem }
+}
+
+fn rate_limited(what: &str, retry_after: Option<SignedDuration>, quota: bool, now: Timestamp) -> Problem {
+    let (reason, text, unknown) = if quota {
+        (Reason::QuotaExceeded, "the quota of the Spotify developer account is spent", SignedDuration::from_hours(1))
+    } else {
+        (Reason::RateLimited, "Spotify asks to wait", SignedDuration::from_secs(30))
+    };
+    let until = now + retry_after.unwrap_or(unknown).max(SignedDuration::from_secs(1));
+    let message = format!("{text} until {until:.0} ({what})");
+    Problem { not_before: Some(until), ..Problem::passing(reason, FailureType::RateLimited, message) }
+}
+
+fn failed(what: &str, trouble: &Trouble) -> Problem {
+    let (reason, failure) = match trouble {
+        trouble if trouble.is_network() => (Reason::NetworkError, FailureType::Network),
+        _ => (Reason::UpstreamUnavailable, FailureType::Upstream),
+    };
+    Problem::passing(reason, failure, format!("Spotify gave no usable answer ({what}): {trouble}"))
+}
+
+/// The command that gets a new authorization.
+fn connect(account: &SpotifyAccount, observed: &Observed) -> String {
+    let name = account.metadata.name.as_deref().unwrap_or_default();
+    format!("Run: scrobble-operator connect --namespace {} --account {name}", observed.namespace)
+}

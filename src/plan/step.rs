@@ -1,0 +1,180 @@
+//! Steps and their outcomes: the only words that decisions and driver share.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::observed::TokenView;
+use crate::domain::answer::{ApiAnswer, Refusal, Submission, Trouble};
+use crate::domain::listener::Listener;
+use crate::domain::name::ObjectName;
+use crate::domain::play::{Page, Play};
+use crate::domain::token::Flow;
+use crate::domain::token_secret::ContentProblem;
+
+/// Something the driver does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// Read the token Secret.
+    LoadToken,
+    /// Claim, exchange, commit.
+    Refresh {
+        /// Although the access token has not run out: Spotify refused it.
+        forced: bool,
+    },
+    /// Ask Spotify whom the token belongs to.
+    Identify,
+    /// Read the recently-played page.
+    Read,
+    /// Read the Secrets that a target entry needs.
+    Prepare {
+        /// The entry.
+        entry: String,
+    },
+    /// Send plays to a target, request after request, until one is not accepted.
+    Deliver {
+        /// The entry.
+        entry: String,
+        /// The plays of each request, oldest first.
+        batches: Vec<Vec<Arc<Play>>>,
+    },
+}
+
+/// Why a Secret cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretTrouble {
+    /// It does not exist.
+    NotFound {
+        /// The Secret.
+        secret: ObjectName,
+    },
+    /// Its label does not allow this use.
+    NotLabelled {
+        /// The Secret.
+        secret: ObjectName,
+        /// The value that `scrobble-operator.io/use` must have.
+        wanted: &'static str,
+    },
+    /// A key is missing or its value cannot be used.
+    Content {
+        /// The Secret.
+        secret: ObjectName,
+        /// What is wrong.
+        problem: ContentProblem,
+    },
+    /// `immutable: true`.
+    Immutable {
+        /// The Secret.
+        secret: ObjectName,
+    },
+    /// The operator may not read it.
+    ReadForbidden {
+        /// The Secret.
+        secret: ObjectName,
+    },
+    /// The operator may not write it.
+    WriteForbidden {
+        /// The Secret.
+        secret: ObjectName,
+    },
+    /// A Secret that only the operator writes exists without its owner reference.
+    NotOurs {
+        /// The Secret.
+        secret: ObjectName,
+    },
+    /// The API server did not answer.
+    Cluster,
+}
+
+/// How a refresh ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RefreshOutcome {
+    /// New tokens, stored.
+    Refreshed {
+        /// The new token.
+        token: TokenView,
+        /// When.
+        time: Timestamp,
+        /// Whether Spotify replaced the refresh token.
+        rotated: bool,
+    },
+    /// The token Secret cannot be used; nothing was sent.
+    TokenSecret(SecretTrouble),
+    /// The app's client secret cannot be used; nothing was sent.
+    ClientSecret(SecretTrouble),
+    /// The Secret's `flow` contradicts the app; nothing was sent.
+    FlowMismatch {
+        /// What the Secret says.
+        flow: Flow,
+    },
+    /// Another process is exchanging this token, or may be; nothing was sent.
+    Claimed {
+        /// From when it may be tried.
+        until: Timestamp,
+    },
+    /// Somebody wrote the Secret in between; nothing was sent.
+    Conflict,
+    /// Spotify refused.
+    Refused {
+        /// How.
+        refusal: Refusal,
+        /// When an exchange of this token was cut off before, if one was.
+        interrupted: Option<Timestamp>,
+    },
+    /// Spotify asks to wait.
+    RateLimited {
+        /// For how long.
+        retry_after: Option<SignedDuration>,
+    },
+    /// No usable answer; the token is as it was.
+    Failed(Trouble),
+    /// The answer was lost; Spotify may have acted.
+    Ambiguous(Trouble),
+    /// New tokens were obtained and are not stored yet: the API server does not take them. The commit goes on.
+    CommitPending,
+    /// New tokens were obtained and dropped: the Secret holds another token by now.
+    Superseded,
+}
+
+/// Requests to one target in this pass, with their answers.
+#[derive(Clone, Debug, Default)]
+pub struct TargetProgress {
+    /// What was sent, and what became of it.
+    pub submissions: Vec<(Vec<Arc<Play>>, Submission)>,
+}
+
+/// What this pass has done so far.
+#[derive(Clone, Debug, Default)]
+pub struct Progress {
+    /// The token Secret as read in this pass.
+    pub token: Option<Result<TokenView, SecretTrouble>>,
+    /// The last refresh of this pass.
+    pub refresh: Option<RefreshOutcome>,
+    /// Whether a refresh was forced in this pass: never twice.
+    pub forced: bool,
+    /// Whom the token belongs to.
+    pub listener: Option<ApiAnswer<Listener>>,
+    /// The page.
+    pub page: Option<ApiAnswer<Arc<Page>>>,
+    /// Whether the page was read in this pass, and when.
+    pub read_time: Option<Timestamp>,
+    /// The Secrets of target entries: usable, or why not.
+    pub credentials: BTreeMap<String, Result<(), SecretTrouble>>,
+    /// Deliveries by target entry.
+    pub deliveries: BTreeMap<String, TargetProgress>,
+    /// The process is shutting down, or the pass has taken long enough: no new step.
+    pub stopping: bool,
+}
+
+impl Progress {
+    /// The token as this pass knows it, newest first.
+    pub fn token_view<'a>(&'a self, observed: Option<&'a TokenView>) -> Option<&'a TokenView> {
+        match (&self.refresh, &self.token) {
+            (Some(RefreshOutcome::Refreshed { token, .. }), _) => Some(token),
+            (_, Some(Ok(token))) => Some(token),
+            (_, Some(Err(_))) => None,
+            (_, None) => observed,
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! What a `ScrobbleTarget` shows, and the URL it stands for.
+
+use jiff::Timestamp;
+use url::Url;
+
+use super::app::ready;
+use super::problem::Problem;
+use super::step::SecretTrouble;
+use crate::api::condition::Reason;
+use crate::api::v1alpha1::{ScrobbleTarget, ScrobbleTargetStatus, TargetType};
+
+/// The URL in use: the target's, or the service's own.
+pub fn url(target: &ScrobbleTarget) -> Option<Url> {
+    let service = match target.spec.target_type {
+        TargetType::LastFm => Some("https://ws.audioscrobbler.com/2.0/"),
+        TargetType::ListenBrainz => Some("https://api.listenbrainz.org"),
+        TargetType::Maloja | TargetType::Webhook => None,
+    };
+    target.spec.url.as_deref().or(service).and_then(|url| Url::parse(url).ok())
+}
+
+/// The status of a target, from how its own Secrets were found and how many accounts refer to it.
+pub fn settle(
+    target: &ScrobbleTarget,
+    secrets: &Result<(), SecretTrouble>,
+    accounts: i32,
+    now: Timestamp,
+) -> ScrobbleTargetStatus {
+    let mut status = target.status.clone().unwrap_or_default();
+    let url = url(target);
+    let problem = match (secrets, &url) {
+        (Err(trouble), _) => Some(Problem::secret("the target's Secret", trouble)),
+        (Ok(()), None) => Some(Problem::target(
+            Reason::ConfigurationInvalid,
+            "spec.url cannot be read as a URL: write it as https://host/path".to_owned(),
+        )),
+        (Ok(()), Some(_)) => None,
+    };
+    ready(&mut status.conditions, target.metadata.generation, problem.as_ref(), "the target can be used", now);
+    status.observed_generation = target.metadata.generation;
+    status.url = url.map(String::from);
+    status.accounts = accounts;
+    status
+}
