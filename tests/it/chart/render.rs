@@ -1,0 +1,206 @@
+//! What the chart renders, and which values it refuses.
+
+use super::{definition_files, folder, path, plane, root};
+use serde::Deserialize as _;
+use serde_json::{Value, json};
+
+/// The documents that the chart renders as the release `demo` in the namespace `music`.
+async fn render(settings: &[&str]) -> Vec<Value> {
+    let chart = path();
+    let mut arguments = vec!["template", "demo", &chart, "--namespace", "music"];
+    for setting in settings {
+        arguments.extend(["--set", setting]);
+    }
+    let output = plane().await.helm(&arguments).await.unwrap();
+    serde_yaml::Deserializer::from_str(&output.stdout)
+        .map(|document| Value::deserialize(document).unwrap())
+        .filter(|document| !document.is_null())
+        .collect()
+}
+
+fn of_kind<'a>(documents: &'a [Value], kind: &str) -> Vec<&'a Value> {
+    documents.iter().filter(|document| document["kind"] == kind).collect()
+}
+
+fn deployment(documents: &[Value]) -> &Value {
+    let found = of_kind(documents, "Deployment");
+    assert_eq!(found.len(), 1);
+    found[0]
+}
+
+fn arguments(documents: &[Value]) -> Vec<String> {
+    serde_json::from_value(deployment(documents)["spec"]["template"]["spec"]["containers"][0]["args"].clone()).unwrap()
+}
+
+#[tokio::test]
+async fn helm_lints_it_without_complaint() {
+    plane().await.helm(&["lint", "--strict", &path()]).await.unwrap();
+    plane().await.helm(&["lint", "--strict", &path(), "--set", "rbac.mode=cluster"]).await.unwrap();
+}
+
+#[test]
+fn it_carries_the_very_files_of_crds() {
+    let generated = definition_files(&root().join("crds"));
+    assert_eq!(generated.len(), 4);
+    assert!(generated == definition_files(&folder().join("files/crds")), "they differ: run `make generate`");
+}
+
+#[tokio::test]
+async fn definitions_are_rendered_as_they_are_and_kept() {
+    let documents = render(&[]).await;
+    let mut rendered: Vec<Value> = of_kind(&documents, "CustomResourceDefinition").into_iter().cloned().collect();
+    for definition in &mut rendered {
+        let metadata = definition["metadata"].as_object_mut().unwrap();
+        assert_eq!(metadata.remove("annotations").unwrap(), json!({"helm.sh/resource-policy": "keep"}));
+        assert_eq!(metadata.remove("labels").unwrap()["app.kubernetes.io/instance"], "demo");
+    }
+    let files: Vec<Value> = definition_files(&root().join("crds"))
+        .iter()
+        .flat_map(|(_, text)| {
+            serde_yaml::Deserializer::from_str(text).map(|document| Value::deserialize(document).unwrap())
+        })
+        .filter(|document| !document.is_null())
+        .collect();
+    assert_eq!(rendered, files);
+
+    let without = render(&["crds.install=false"]).await;
+    assert_eq!(of_kind(&without, "CustomResourceDefinition").len(), 0);
+}
+
+#[tokio::test]
+async fn unknown_and_impossible_values_are_refused_by_name() {
+    let chart = path();
+    for (setting, named) in [
+        ("replica=2", "replica"),
+        ("crds.instal=false", "instal"),
+        ("crds.install=maybe", "/crds/install"),
+        ("rbac.mode=everything", "/rbac/mode"),
+        ("rbac.namespaces={Team_A}", "/rbac/namespaces/0"),
+        ("rbac.namespaces={a,a}", "/rbac/namespaces"),
+        ("image.diggest=x", "diggest"),
+        ("image.digest=latest", "/image/digest"),
+        ("http.port=80", "/http/port"),
+        ("log.format=xml", "/log/format"),
+        ("allowPrivateTargets={localhost}", "/allowPrivateTargets/0"),
+        ("resources.limit.memory=1Gi", "limit"),
+        ("serviceAccount.create=false", "/serviceAccount"),
+        ("extraEnv[0].nam=x", "nam"),
+    ] {
+        let refused = plane().await.helm(&["template", "demo", &chart, "--set", setting]).await;
+        let message = refused.expect_err(setting).to_string();
+        assert!(message.contains("values don't meet the specifications"), "{setting}: {message}");
+        assert!(message.contains(named), "{setting}: {message}");
+    }
+}
+
+#[tokio::test]
+async fn the_operator_is_told_its_namespaces_and_its_lease() {
+    let own = render(&[]).await;
+    assert_eq!(
+        arguments(&own),
+        [
+            "run",
+            "--leader-elect",
+            "--lease-namespace=music",
+            "--lease-name=demo-scrobble-operator",
+            "--namespaces=music",
+            "--http-addr=0.0.0.0:8080",
+            "--log-format=json",
+        ]
+    );
+    let more = render(&[
+        "rbac.namespaces={team-a,music,team-b}",
+        "fullnameOverride=scrobbler",
+        "http.port=9090",
+        "log.format=text",
+        "allowPrivateTargets={10.0.0.0/8,fd00::/8}",
+        "extraArgs={--minimum-interval=10m}",
+    ])
+    .await;
+    assert_eq!(
+        arguments(&more)[2..],
+        [
+            "--lease-namespace=music",
+            "--lease-name=scrobbler",
+            "--namespaces=music,team-a,team-b",
+            "--http-addr=0.0.0.0:9090",
+            "--log-format=text",
+            "--allow-private-targets=10.0.0.0/8,fd00::/8",
+            "--minimum-interval=10m",
+        ]
+    );
+    let everywhere = render(&["rbac.mode=cluster"]).await;
+    assert!(!arguments(&everywhere).iter().any(|argument| argument.starts_with("--namespaces")));
+}
+
+#[tokio::test]
+async fn the_pod_is_restricted_and_may_take_its_time_to_end() {
+    let documents = render(&[]).await;
+    let pod = &deployment(&documents)["spec"]["template"]["spec"];
+    let container = &pod["containers"][0];
+    assert_eq!(pod["terminationGracePeriodSeconds"], 300);
+    assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
+    assert_eq!(pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
+    assert_eq!(container["securityContext"]["readOnlyRootFilesystem"], true);
+    assert_eq!(container["securityContext"]["allowPrivilegeEscalation"], false);
+    assert_eq!(container["securityContext"]["capabilities"], json!({"drop": ["ALL"]}));
+    assert_eq!(container["livenessProbe"]["httpGet"], json!({"path": "/livez", "port": "http"}));
+    assert_eq!(container["readinessProbe"]["httpGet"], json!({"path": "/readyz", "port": "http"}));
+    assert_eq!(
+        container["image"],
+        format!("ghcr.io/scrobble-operator/scrobble-operator:{}", env!("CARGO_PKG_VERSION"))
+    );
+}
+
+#[tokio::test]
+async fn a_digest_wins_over_a_tag() {
+    let digest = format!("sha256:{}", "0123456789abcdef".repeat(4));
+    let documents =
+        render(&["image.repository=registry.example.org/x", "image.tag=v1", &format!("image.digest={digest}")]).await;
+    let container = &deployment(&documents)["spec"]["template"]["spec"]["containers"][0];
+    assert_eq!(container["image"], format!("registry.example.org/x@{digest}"));
+}
+
+#[tokio::test]
+async fn names_of_the_cluster_hold_release_and_namespace() {
+    for mode in ["rbac.mode=namespaces", "rbac.mode=cluster"] {
+        let documents = render(&[mode, "fullnameOverride=same"]).await;
+        for kind in ["ClusterRole", "ClusterRoleBinding"] {
+            for object in of_kind(&documents, kind) {
+                let name = object["metadata"]["name"].as_str().unwrap();
+                assert!(name.starts_with("scrobble-operator:music:demo"), "{kind} {name}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_version_of_chart_and_package_are_one() {
+    let output = plane().await.helm(&["show", "chart", &path()]).await.unwrap();
+    let chart: Value = serde_yaml::from_str(&output.stdout).unwrap();
+    assert_eq!(chart["appVersion"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(chart["kubeVersion"], ">=1.33.0-0");
+}
+
+#[tokio::test]
+async fn every_value_is_documented_and_in_the_schema() {
+    let text = std::fs::read_to_string(folder().join("values.yaml")).unwrap();
+    let values: Value = serde_yaml::from_str(&text).unwrap();
+    let schema: Value =
+        serde_json::from_str(&std::fs::read_to_string(folder().join("values.schema.json")).unwrap()).unwrap();
+    assert_eq!(schema["additionalProperties"], false);
+    let mut known: Vec<&String> =
+        schema["properties"].as_object().unwrap().keys().filter(|key| *key != "global").collect();
+    let mut given: Vec<&String> = values.as_object().unwrap().keys().collect();
+    known.sort();
+    given.sort();
+    assert_eq!(known, given);
+
+    let lines: Vec<&str> = text.lines().collect();
+    let described = |at: usize| at > 0 && lines[at - 1].trim_start().starts_with('#');
+    for key in given {
+        let at = lines.iter().position(|line| line.starts_with(&format!("{key}:"))).unwrap();
+        let first_inside = lines.get(at + 1).is_some_and(|line| line.trim_start().starts_with("# -- "));
+        assert!(described(at) || first_inside, "`{key}` of values.yaml has no comment");
+    }
+}
