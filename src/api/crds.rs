@@ -10,8 +10,8 @@ use super::v1alpha1::{ScrobblePlan, ScrobbleTarget, SpotifyAccount, SpotifyApp};
 /// The four definitions, sorted by name.
 ///
 /// They differ from what the derive alone gives: no property is nullable (an explicit `null` is dropped by the API
-/// server, so that a rule's `has()` means what it says), nothing under `status` has a default, so that it is stored as
-/// the operator wrote it, and descriptions are one line, which `kubectl explain` folds as wide as the terminal.
+/// server, so that a rule's `has()` means what it says), nothing under `status` has a default or a rule, so that it
+/// is stored as the operator wrote it, and descriptions are one line, which `kubectl explain` folds as wide as the terminal.
 pub fn custom_resource_definitions() -> Vec<CustomResourceDefinition> {
     let mut definitions = vec![ScrobblePlan::crd(), ScrobbleTarget::crd(), SpotifyAccount::crd(), SpotifyApp::crd()];
     for definition in &mut definitions {
@@ -21,7 +21,7 @@ pub fn custom_resource_definitions() -> Vec<CustomResourceDefinition> {
             };
             visit(root, &mut plain);
             if let Some(status) = root.properties.as_mut().and_then(|properties| properties.get_mut("status")) {
-                visit(status, &mut without_default);
+                visit(status, &mut as_written);
             }
         }
     }
@@ -39,9 +39,10 @@ fn plain(schema: &mut JSONSchemaProps) {
     }
 }
 
-/// Keys of map lists stay required: the API server demands it.
-fn without_default(schema: &mut JSONSchemaProps) {
+/// For what the operator writes: rules speak to people who write specs.
+fn as_written(schema: &mut JSONSchemaProps) {
     schema.default = None;
+    schema.x_kubernetes_validations = None;
 }
 
 fn visit(schema: &mut JSONSchemaProps, change: &mut dyn FnMut(&mut JSONSchemaProps)) {

@@ -87,7 +87,7 @@ use super::{
 #[serde(rename_all = "camelCase")]
 pub struct SpotifyAppSpec {
     /// The client id that Spotify's developer dashboard shows: 32 hexadecimal digits. Immutable: tokens belong to it.
-    #[schemars(length(min = 32, max = 32), regex(pattern = "^[0-9a-f]{32}$"))]
+    #[schemars(length(max = 64), regex(pattern = "^[0-9a-f]{32}$"))]
     #[x_kube(
         validation = Rule::new("self.matches('^[0-9a-f]{32}$')")
             .message("clientId must be the 32 hexadecimal digits that Spotify's developer dashboard shows"),

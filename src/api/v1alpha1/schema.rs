@@ -46,7 +46,7 @@ pub fn secret_key(_: &mut SchemaGenerator) -> Schema {
 
 /// A point in time that a human writes.
 pub fn timestamp(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "string", "format": "date-time", "minLength": 20, "maxLength": 35, "pattern": TIMESTAMP })
+    json_schema!({ "type": "string", "format": "date-time", "maxLength": 35, "pattern": TIMESTAMP })
 }
 
 /// A URL that credentials are sent to.
@@ -66,6 +66,10 @@ pub fn url(_: &mut SchemaGenerator) -> Schema {
                 "message": "url must not hold a user name or password: put the credentials into a Secret and refer to it",
             },
             { "rule": "!self.contains('#')", "message": "url must not have a fragment: remove '#' and what follows" },
+            {
+                "rule": "self.matches('^[!-~]*$')",
+                "message": "url must be plain ASCII without spaces: write the host as xn--... and percent-encode the path",
+            },
             { "rule": "isURL(self)", "message": "url must be an absolute URL such as https://scrobbles.example.org/api" },
         ],
     })
