@@ -99,6 +99,8 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("src/runtime/mod.rs", "fn f() { dbg!(1); }", "`dbg!` is unfinished work"),
     ("tests/it/tokens.rs", "#[test]\n#[ignore = \"slow\"]\nfn f() {}", "tests/it/tokens.rs:2: `#[ignore]`"),
     ("tests/it/tokens.rs", "#[ignore] fn f() {}", "`#[ignore]`"),
+    ("tests/it/tokens.rs", "#[test] #[ignore] fn helper_that_nobody_starts() {}", "`#[ignore]`"),
+    ("tests/it/tokens.rs", "#[ignore] fn slow() {} fn f() { start(\"slow\") }", "`#[ignore]`"),
 ];
 
 const ACCEPTED: &[(&str, &str)] = &[
@@ -133,6 +135,7 @@ const ACCEPTED: &[(&str, &str)] = &[
         "tests/it/tokens.rs",
         "/// Not `#[ignore]`, not todo!().\n#[test]\nfn f() { let ignore = [1]; std::env::var(\"X\"); }",
     ),
+    ("tests/it/tokens.rs", "#[test] #[ignore = \"x\"] fn helper_x() {}\n#[test] fn f() { start(\"helper_x\") }"),
 ];
 
 #[test]

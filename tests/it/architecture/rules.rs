@@ -87,7 +87,7 @@ pub fn folders() -> impl Iterator<Item = &'static str> {
 pub fn violations(file: &str, source: &str) -> Vec<String> {
     let tokens = tokens::tokens(source);
     let mut found = shape(file, source);
-    found.extend(unfinished(file, &tokens));
+    found.extend(unfinished(file, source, &tokens));
     if let Some(inside) = file.strip_prefix("src/") {
         found.extend(layering(file, inside, &tokens));
     }
@@ -109,7 +109,7 @@ fn shape(file: &str, source: &str) -> Vec<String> {
     found
 }
 
-fn unfinished(file: &str, tokens: &[Placed]) -> Vec<String> {
+fn unfinished(file: &str, source: &str, tokens: &[Placed]) -> Vec<String> {
     let mut found = Vec::new();
     for pair in tokens.windows(2) {
         let Some(word) = pair[0].word() else { continue };
@@ -117,12 +117,19 @@ fn unfinished(file: &str, tokens: &[Placed]) -> Vec<String> {
             found.push(format!("{file}:{}: `{word}!` is unfinished work", pair[0].line));
         }
     }
-    for three in tokens.windows(3) {
-        if three[0].is('#') && three[1].is('[') && three[2].word() == Some("ignore") {
+    for (at, three) in tokens.windows(3).enumerate() {
+        let ignored = three[0].is('#') && three[1].is('[') && three[2].word() == Some("ignore");
+        if ignored && !is_started_by_a_test(source, &tokens[at..]) {
             found.push(format!("{file}:{}: `#[ignore]`: a test runs or does not exist", three[2].line));
         }
     }
     found
+}
+
+/// Whether the function after these tokens is no test but a program that a test of the same file starts by its name.
+fn is_started_by_a_test(source: &str, tokens: &[Placed]) -> bool {
+    let name = tokens.windows(2).find(|pair| pair[0].word() == Some("fn")).and_then(|pair| pair[1].word());
+    name.is_some_and(|name| name.starts_with("helper_") && source.contains(&format!("{name}\"")))
 }
 
 fn layering(file: &str, inside: &str, tokens: &[Placed]) -> Vec<String> {
