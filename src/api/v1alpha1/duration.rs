@@ -70,7 +70,8 @@ impl From<SignedDuration> for GoDuration {
             (milliseconds % 1000, "ms"),
         ] {
             if amount > 0 {
-                text.push_str(&format!("{amount}{unit}"));
+                text.push_str(&amount.to_string());
+                text.push_str(unit);
             }
         }
         Self { text: Cow::Owned(text), duration }
@@ -110,7 +111,7 @@ fn first_part(text: &str) -> Option<(i64, &str)> {
     let (unit, rest) = [("ms", 1), ("h", 3_600_000), ("m", 60_000), ("s", 1000)]
         .into_iter()
         .find_map(|(name, milliseconds)| Some((milliseconds, rest.strip_prefix(name)?)))?;
-    let thousandths: i64 = format!("{whole}{decimals:0<width$}", width = DECIMALS_MAXIMUM).parse().ok()?;
+    let thousandths: i64 = format!("{whole}{decimals:0<DECIMALS_MAXIMUM$}").parse().ok()?;
     Some((thousandths.checked_mul(unit)?, rest))
 }
 

@@ -1,5 +1,11 @@
 //! Version v1alpha1: four kinds, one a file, and the fields they share.
 
+#![allow(
+    clippy::doc_markdown,
+    reason = "`kubectl explain` shows these texts, and words that stand in YAML need no marks"
+)]
+#![allow(clippy::duplicated_attributes, reason = "printer columns of one kind have types and priorities in common")]
+
 mod account;
 mod account_status;
 mod account_target_status;

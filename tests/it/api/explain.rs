@@ -24,7 +24,7 @@ async fn kubectl_explains_every_field() {
         for (name, field) in fields {
             let (_, after) =
                 page.split_once(&format!("\n  {name}\t")).unwrap_or_else(|| panic!("{path}.{name}:\n{page}"));
-            let text: String = after.lines().skip(1).map(|line| format!("{} ", line.trim())).collect();
+            let text = after.lines().skip(1).map(str::trim).collect::<Vec<_>>().join(" ");
             let description = field.description.as_deref().unwrap_or_default();
             let start: String = description.split(['.', ';']).next().unwrap_or_default().to_owned();
             assert!(!start.is_empty() && text.contains(&start), "{path}.{name}: {start:?} is not in\n{page}");

@@ -270,8 +270,7 @@ async fn everything_wrong_is_refused_with_its_field_and_the_remedy() {
     let cluster = Cluster::new("rejected").await;
     let mut heard: BTreeSet<(String, String, String)> = BTreeSet::new();
     let mut faults = Vec::new();
-    let cases = [unions(), urls(), durations(), selectors(), bounds()];
-    for case in cases.into_iter().flatten() {
+    for case in [unions(), urls(), durations(), selectors(), bounds()].into_iter().flatten() {
         let mut spec = full(case.kind).remove(case.sample);
         change(&mut spec, case.pointer, case.value.clone());
         let causes = causes(&cluster, case.kind, &spec).await;
