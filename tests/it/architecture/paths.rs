@@ -185,7 +185,7 @@ impl Finder<'_> {
         for _ in 0..8 {
             match parts.first().map(String::as_str) {
                 None | Some("crate") => break,
-                Some("scrobble_operator") => parts[0] = "crate".to_owned(),
+                Some("scrobble_operator") => "crate".clone_into(&mut parts[0]),
                 Some("self" | "super") => parts = climb(module, &parts),
                 Some(first) => match self.meaning(module, first) {
                     Some(target) if target.first().map(String::as_str) != Some(first) => {

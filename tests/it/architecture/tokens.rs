@@ -178,7 +178,7 @@ impl Reader {
         }
         let word: String = self.characters[start..self.at].iter().collect();
         let raw = matches!(word.as_str(), "r" | "br" | "cr");
-        let hashes = (0..).take_while(|ahead| self.peek(*ahead) == '#').count();
+        let hashes = self.characters[self.at..].iter().take_while(|character| **character == '#').count();
         if raw && self.peek(hashes) == '"' {
             self.skip_raw();
             self.push(Token::Literal, line);

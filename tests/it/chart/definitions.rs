@@ -1,4 +1,4 @@
-//! The CustomResourceDefinitions through the life of a release: installed, upgraded, kept, taken up again.
+//! The custom resource definitions through the life of a release: installed, upgraded, kept, taken up again.
 
 use super::{RELEASE, path};
 use kube::api::{Api, DynamicObject, PostParams};
@@ -33,10 +33,10 @@ async fn definitions_outlive_their_release_and_belong_to_one() {
         .unwrap();
 
     let kind = GroupVersionKind::gvk("scrobble-operator.io", "v1alpha1", "ScrobblePlan");
-    let plans: Api<DynamicObject> = Api::all_with(plane.client().unwrap(), &ApiResource::from_gvk(&kind));
+    let stored: Api<DynamicObject> = Api::all_with(plane.client().unwrap(), &ApiResource::from_gvk(&kind));
     let plan =
         DynamicObject::new("founding", &ApiResource::from_gvk(&kind)).data(json!({"spec": {"minInterval": "5m"}}));
-    let created = plans.create(&PostParams::default(), &plan).await.unwrap();
+    let created = stored.create(&PostParams::default(), &plan).await.unwrap();
 
     // A second release may not bring them, and says whose they are; without them it installs.
     let refused = helm(&plane, &[&["install", RELEASE, &chart], &in_second[..]].concat()).await.unwrap_err();
@@ -50,14 +50,14 @@ async fn definitions_outlive_their_release_and_belong_to_one() {
     helm(&plane, &upgrade).await.unwrap();
     helm(&plane, &["uninstall", RELEASE, "--namespace", "first"]).await.unwrap();
     plane.kubectl(&[&["get"], &DEFINITIONS[..]].concat()).await.unwrap();
-    let kept = plans.get("founding").await.unwrap();
+    let kept = stored.get("founding").await.unwrap();
     assert_eq!(kept.metadata.uid, created.metadata.uid);
 
     // The same release takes them up again.
     helm(&plane, &[&["install", RELEASE, &chart], &in_first[..]].concat()).await.unwrap();
     helm(&plane, &[&upgrade[..], &["--set", "crds.install=false"]].concat()).await.unwrap();
     plane.kubectl(&[&["get"], &DEFINITIONS[..]].concat()).await.unwrap();
-    let kept = plans.get("founding").await.unwrap();
+    let kept = stored.get("founding").await.unwrap();
     assert_eq!(kept.metadata.uid, created.metadata.uid);
 }
 
