@@ -3,6 +3,7 @@
 use super::{definition_files, folder, path, plane, root};
 use serde::Deserialize as _;
 use serde_json::{Value, json};
+use std::process::Command;
 
 /// The documents that the chart renders as the release `demo` in the namespace `music`.
 async fn render(settings: &[&str]) -> Vec<Value> {
@@ -131,6 +132,23 @@ async fn the_operator_is_told_its_namespaces_and_its_lease() {
     );
     let everywhere = render(&["rbac.mode=cluster"]).await;
     assert!(!arguments(&everywhere).iter().any(|argument| argument.starts_with("--namespaces")));
+}
+
+#[tokio::test]
+async fn the_program_knows_the_arguments_that_the_chart_gives_it() {
+    // With `--help` at the end everything before it is parsed and nothing is started.
+    let succeeds = |arguments: &[String]| {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_scrobble-operator"));
+        program.args(arguments).arg("--help").output().unwrap().status.success()
+    };
+    assert!(!succeeds(&["run".to_owned(), "--no-such-flag".to_owned()]));
+    for settings in [
+        &["rbac.namespaces={team-a}", "allowPrivateTargets={10.0.0.0/8,fd00::/8}"][..],
+        &["rbac.mode=cluster", "log.format=text", "http.address=[::]", "extraArgs={--minimum-interval=10m}"],
+    ] {
+        let given = arguments(&render(settings).await);
+        assert!(succeeds(&given), "{given:?}");
+    }
 }
 
 #[tokio::test]
