@@ -26,8 +26,9 @@ use crate::tools::Tools;
 const ATTEMPTS: usize = 5;
 /// How long a server may take until it answers.
 const START: Duration = Duration::from_secs(90);
-/// How long a server may take to end after SIGTERM, before it is killed.
-const STOP: Duration = Duration::from_secs(30);
+/// How long a server may take to end after SIGTERM, before it is killed. kube-apiserver stops to listen within a second or
+/// two, but one that was only just started may take half a minute more to end.
+const STOP: Duration = Duration::from_secs(5);
 
 /// What may differ between control planes.
 #[derive(Clone, Debug, Default)]
