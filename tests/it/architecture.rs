@@ -62,6 +62,19 @@ fn every_layer_has_sources() {
 }
 
 #[test]
+fn every_file_of_this_test_program_is_part_of_it() {
+    let folder = root().join("tests/it");
+    let program = fs::read_to_string(folder.join("main.rs")).unwrap();
+    for entry in fs::read_dir(folder).unwrap() {
+        let name = entry.unwrap().path().file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        assert!(
+            name == "main" || program.contains(&format!("mod {name};\n")),
+            "tests/it/main.rs forgets `mod {name};`"
+        );
+    }
+}
+
+#[test]
 fn no_file_names_a_folder_of_one_machine() {
     let mut all = Vec::new();
     files(root(), &mut all);
