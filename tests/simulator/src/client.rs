@@ -217,9 +217,10 @@ impl Client {
         self.get("requests", filter).await
     }
 
-    /// Number of the newest request, to be given as `since` later.
+    /// Number of the newest request, 0 before the first; to be given as `since` later.
     pub async fn last_seq(&self) -> Outcome<u64> {
-        Ok(self.requests(&RecordFilter::default()).await?.last().map_or(0, |record| record.seq))
+        let answer: Value = self.get("requests/newest", &()).await?;
+        Ok(answer["seq"].as_u64().unwrap_or_default())
     }
 
     /// Adds a user of `ListenBrainz` or replaces its token.

@@ -129,7 +129,10 @@ fn finish(
         if caller.account.is_none() {
             caller.account = endpoints::identify(world, endpoint, call).account;
         }
-        effect.map_or_else(|| answer.clone(), |effect| faults::spoil(effect, answer.clone()))
+        match effect {
+            Some(effect) => faults::spoil(effect, answer),
+            None => answer,
+        }
     } else {
         Answer::empty(200)
     };

@@ -69,6 +69,7 @@ pub(crate) fn router(site: Site) -> Router {
         .route("/_simulator/healthz", get(async || "ok"))
         .route("/_simulator/clock", get(clock).post(advance_clock))
         .route("/_simulator/requests", get(requests))
+        .route("/_simulator/requests/newest", get(newest_request))
         .route("/_simulator/faults", get(list_faults).post(add_fault).delete(clear_faults))
         .route("/_simulator/faults/{id}", axum::routing::delete(remove_fault))
         .route("/_simulator/apps", get(spotify::list_apps).post(spotify::put_app))
@@ -117,6 +118,10 @@ async fn requests(State(site): State<Site>, Query(filter): Query<RecordFilter>) 
         let records = world.records.after(&numbered(filter.since.unwrap_or(0))).filter(wanted);
         Ok(records.take(filter.limit.unwrap_or(usize::MAX)).cloned().collect())
     })
+}
+
+async fn newest_request(State(site): State<Site>) -> Response {
+    change(&site, |world, _| Ok(json!({"seq": world.counters.get("records").copied().unwrap_or(0)}))).into_response()
 }
 
 async fn list_faults(State(site): State<Site>) -> Response {

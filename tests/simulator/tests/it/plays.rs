@@ -215,9 +215,8 @@ async fn generated_plays_can_be_late_unusual_and_undeliverable() {
     };
     stage.simulator.add_generator(ALICE, &rule).await.unwrap();
     let plays = stage.simulator.plays(ALICE).await.unwrap();
-    let share = |count: usize| count as f64 / plays.len() as f64;
     let late = plays.iter().filter(|play| play.visible_time > play.played_time).count();
-    assert!((0.15..0.45).contains(&share(late)), "{}", share(late));
+    assert!((plays.len() / 7..plays.len() / 2).contains(&late), "{late} of {}", plays.len());
     for kind in [PlayKind::Local, PlayKind::NullTrack, PlayKind::Episode] {
         assert!(plays.iter().any(|play| play.kind == kind), "{kind:?}");
     }

@@ -51,7 +51,7 @@ async fn single_use_kills_the_old_token_at_once_but_not_the_family() {
     let third = refreshed(&stage, &second).await;
     let report = stage.simulator.tokens(ALICE).await.unwrap();
     assert_eq!(report.valid, [sha256(&third)]);
-    assert_eq!(report.reused, [tokens.refresh_token_sha256.clone()]);
+    assert_eq!(report.reused, std::slice::from_ref(&tokens.refresh_token_sha256));
     let chain: Vec<_> = report.rotations.iter().map(|rotation| (rotation.old.clone(), rotation.new.clone())).collect();
     assert_eq!(chain, [(tokens.refresh_token_sha256, sha256(&second)), (sha256(&second), sha256(&third))]);
 }

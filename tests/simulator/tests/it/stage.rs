@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use reqwest::RequestBuilder;
 use scrobble_simulator::api::{NewAccount, NewApp, Tokens};
-use scrobble_simulator::{Clock, Options, Simulator};
+use scrobble_simulator::{Options, Simulator};
 use serde_json::Value;
 
 pub const CLIENT: &str = "0123456789abcdef0123456789abcdef";
@@ -127,8 +127,4 @@ pub fn invalid_grant(description: &str) -> (String, String) {
 
 pub fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
-}
-
-pub fn clock(text: &str) -> Clock {
-    Clock::parse(text).unwrap()
 }
