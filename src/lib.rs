@@ -18,3 +18,4 @@ pub mod api;
 pub mod cli;
 pub mod domain;
 pub mod plan;
+pub mod reconcile;

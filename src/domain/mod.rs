@@ -2,10 +2,12 @@
 
 pub mod answer;
 pub mod digest;
+pub mod failpoint;
 pub mod ledger;
 pub mod ledger_codec;
 pub mod listener;
 pub mod name;
 pub mod play;
+pub mod state_secret;
 pub mod token;
 pub mod token_secret;

@@ -133,9 +133,9 @@ pub(super) fn batches(
     targets
         .filter_map(|(target, entry)| {
             let found = reference::target(entry, observed).ok()?;
-            let usable = matches!(progress.credentials.get(&entry.entry), Some(Ok(())))
+            let usable = matches!(progress.credentials.get(&entry.entry), Some(Ok(_)))
                 || (entry.prepared && !progress.credentials.contains_key(&entry.entry));
-            if !usable || !may_send(&status, entry, now) {
+            if !usable || !may_send(&status, entry, progress, now) {
                 return None;
             }
             let batches = match progress.deliveries.get(&entry.entry) {
@@ -157,10 +157,14 @@ pub fn is_first_read(status: &SpotifyAccountStatus) -> bool {
 }
 
 /// Whether a target may be sent to: it is not waiting after a failure, or what it waited for was changed.
-fn may_send(status: &SpotifyAccountStatus, entry: &TargetEntry, now: Timestamp) -> bool {
+fn may_send(status: &SpotifyAccountStatus, entry: &TargetEntry, progress: &Progress, now: Timestamp) -> bool {
     let Some(known) = status.target(&entry.entry) else { return true };
     let waits = known.next_attempt_time.as_ref().is_some_and(|next| next.0 > now);
-    !waits || (entry.renewed && known.state == TargetState::Unauthorized)
+    !waits || (known.state == TargetState::Unauthorized && is_renewed(progress, &entry.entry))
+}
+
+fn is_renewed(progress: &Progress, entry: &str) -> bool {
+    matches!(progress.credentials.get(entry), Some(Ok(credentials)) if credentials.renewed)
 }
 
 /// How many plays one request carries.
@@ -196,12 +200,13 @@ fn halves(submissions: &[(Vec<Arc<Play>>, Submission)]) -> Vec<Vec<Arc<Play>>> {
 
 /// Whether the Secrets of targets that stopped the account are as bad as before.
 pub(super) fn still_lacking(account: &SpotifyAccount, progress: &Progress) -> bool {
-    let blamed = |entry: &String| {
-        let status = account.status.as_ref().and_then(|status| status.target(entry));
-        status.is_some_and(|status| status.reason.is_some() && status.state == TargetState::Failing)
-    };
-    let mut stopped = progress.credentials.iter().filter(|(entry, _)| blamed(entry)).peekable();
-    stopped.peek().is_some() && stopped.all(|(_, result)| result.is_err())
+    let states = account.status.iter().flat_map(|status| &status.targets);
+    let mut blamed = states.filter(|target| target.reason.is_some() && target.state != TargetState::CircuitOpen).peekable();
+    blamed.peek().is_some()
+        && blamed.all(|target| match target.state {
+            TargetState::Unauthorized => !is_renewed(progress, &target.name),
+            _ => !matches!(progress.credentials.get(&target.name), Some(Ok(_))),
+        })
 }
 
 /// Whether a delivery means that the target has the play or never will: no other answer ends the play's wait.

@@ -6,6 +6,7 @@
 pub mod app;
 pub mod breaker;
 pub mod delivery;
+pub mod lineage;
 pub mod observed;
 pub mod problem;
 pub mod reference;
@@ -31,7 +32,7 @@ pub fn next_steps(account: &SpotifyAccount, observed: &Observed, progress: &Prog
     if progress.stopping || account.spec.suspend || problem::blocking(account, observed).is_some() {
         return Vec::new();
     }
-    match schedule::due(account, observed, now) {
+    match progress.due.unwrap_or_else(|| schedule::due(account, observed, now)) {
         Due::Never => Vec::new(),
         Due::Poll => poll(account, observed, progress, now),
         Due::Read(time) | Due::Deliver(time) if time > now => Vec::new(),

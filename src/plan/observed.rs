@@ -41,8 +41,6 @@ pub struct TargetEntry {
     pub target: Lookup<ScrobbleTarget>,
     /// Whether this process holds the entry's credentials.
     pub prepared: bool,
-    /// Whether the credentials changed since the service refused them.
-    pub renewed: bool,
 }
 
 /// What is known of a token without its value.

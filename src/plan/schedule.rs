@@ -54,6 +54,11 @@ pub fn due(account: &SpotifyAccount, observed: &Observed, now: Timestamp) -> Due
         return Due::Read(now);
     }
     let stalled = waits_for_secret(&status);
+    if stalled && is_condition_true(&status.conditions, ConditionType::Synced) {
+        // A target's Secret is to blame: the others go on.
+        let read = next_read(account, observed, &status);
+        return if read <= now { Due::Read(read) } else { Due::Poll };
+    }
     match status.failures.as_ref().and_then(|failures| failures.next_attempt_time.as_ref()) {
         Some(next) if next.0 <= now || !stalled => return Due::Read(next.0),
         _ if stalled => return Due::Poll,

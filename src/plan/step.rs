@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::observed::TokenView;
+use super::schedule::Due;
 use crate::domain::answer::{ApiAnswer, Refusal, Submission, Trouble};
 use crate::domain::listener::Listener;
 use crate::domain::name::ObjectName;
@@ -144,9 +145,18 @@ pub struct TargetProgress {
     pub submissions: Vec<(Vec<Arc<Play>>, Submission)>,
 }
 
+/// A target entry's Secrets can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Credentials {
+    /// Their values changed since this process last read them.
+    pub renewed: bool,
+}
+
 /// What this pass has done so far.
 #[derive(Clone, Debug, Default)]
 pub struct Progress {
+    /// What the account was due for when the pass began.
+    pub due: Option<Due>,
     /// The token Secret as read in this pass.
     pub token: Option<Result<TokenView, SecretTrouble>>,
     /// The last refresh of this pass.
@@ -160,7 +170,7 @@ pub struct Progress {
     /// Whether the page was read in this pass, and when.
     pub read_time: Option<Timestamp>,
     /// The Secrets of target entries: usable, or why not.
-    pub credentials: BTreeMap<String, Result<(), SecretTrouble>>,
+    pub credentials: BTreeMap<String, Result<Credentials, SecretTrouble>>,
     /// Deliveries by target entry.
     pub deliveries: BTreeMap<String, TargetProgress>,
     /// The process is shutting down, or the pass has taken long enough: no new step.

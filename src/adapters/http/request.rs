@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
-use reqwest::{Client, Request, redirect};
+use reqwest::{Client, Method, Request, RequestBuilder, redirect};
 use url::{Host, Url};
 
 use super::address::{AllowedRanges, GuardedResolver, Refused, Security, SharedResolver};
@@ -104,19 +104,21 @@ impl GuardedClient {
         Ok(Self { tls: client(&guards[0])?, clear_text: client(&guards[1])?, guards })
     }
 
-    /// A request builder for this URL.
-    pub fn request(&self, method: reqwest::Method, url: &Url) -> reqwest::RequestBuilder {
-        self.client(url).request(method, url.clone())
-    }
-
-    /// Sends a request within the deadline.
+    /// Sends a request, which `complete` gives its headers and body, within the deadline.
     ///
     /// # Errors
     /// The URL or its address is refused, or there was no usable answer.
-    pub async fn send(&self, request: reqwest::RequestBuilder, deadline: Duration) -> Result<Answer, Trouble> {
-        let request = request.build().map_err(|_| Trouble::UrlRefused("it cannot be sent to"))?;
-        self.check(request.url())?;
-        send(self.client(request.url()), request, deadline).await
+    pub async fn send(
+        &self,
+        method: Method,
+        url: &Url,
+        deadline: Duration,
+        complete: impl FnOnce(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Answer, Trouble> {
+        self.check(url)?;
+        let client = self.client(url);
+        let request = complete(client.request(method, url.clone()));
+        send(client, request.build().map_err(|_| Trouble::UrlRefused("it cannot be sent to"))?, deadline).await
     }
 
     fn client(&self, url: &Url) -> &Client {
@@ -144,7 +146,6 @@ impl GuardedClient {
 
 #[cfg(test)]
 mod tests {
-    use reqwest::Method;
     use wiremock::matchers::any;
     use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -158,7 +159,7 @@ mod tests {
     }
 
     async fn get(client: &GuardedClient, url: &str) -> Result<Answer, Trouble> {
-        client.send(client.request(Method::GET, &url.parse().unwrap()), DEADLINE).await
+        client.send(Method::GET, &url.parse().unwrap(), DEADLINE, |request| request).await
     }
 
     #[tokio::test]
@@ -220,8 +221,9 @@ mod tests {
         let server = MockServer::start().await;
         Mock::given(any()).respond_with(ResponseTemplate::new(200).set_delay(DEADLINE * 10)).mount(&server).await;
         let open = client(&["127.0.0.0/8"]);
-        let request = open.request(Method::GET, &server.uri().parse().unwrap());
-        assert_eq!(open.send(request, Duration::from_millis(50)).await.unwrap_err(), Trouble::Timeout);
+        let url = server.uri().parse().unwrap();
+        let answer = open.send(Method::GET, &url, Duration::from_millis(50), |request| request).await;
+        assert_eq!(answer.unwrap_err(), Trouble::Timeout);
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         assert_eq!(get(&open, &format!("http://{free}/")).await.unwrap_err(), Trouble::Unreachable);
     }

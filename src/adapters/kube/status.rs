@@ -2,7 +2,8 @@
 
 use std::fmt::Debug;
 
-use kube::api::{Patch, PatchParams};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
 use kube::core::NamespaceResourceScope;
 use kube::{Api, Resource};
 use serde::Serialize;
@@ -10,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::{Cluster, ClusterError, FIELD_MANAGER, within_deadline};
+use crate::api::v1alpha1::SpotifyAccount;
 use crate::domain::name::ObjectName;
 
 /// The JSON merge patch (RFC 7386) that turns one value into another; none where they are equal.
@@ -96,6 +98,37 @@ impl Cluster {
         let patch = Patch::Merge(json!({"metadata": {"resourceVersion": resource_version}, "status": change}));
         let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         within_deadline("write the status", objects.patch_status(&name.name, &parameters, &patch)).await.map(Some)
+    }
+
+    /// Shows conditions on an account that cannot be read: the rest of its status is not touched. Nothing is sent where
+    /// they stand there already.
+    ///
+    /// # Errors
+    /// The API server does not answer, or forbids it.
+    pub async fn report_unreadable(
+        &self,
+        name: &ObjectName,
+        conditions: &[Condition],
+        generation: Option<i64>,
+    ) -> Result<(), ClusterError> {
+        let resource = ApiResource::erase::<SpotifyAccount>(&());
+        let accounts: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &name.namespace, &resource);
+        let Some(found) = within_deadline("read the account", accounts.get_opt(&name.name)).await? else { return Ok(()) };
+        let shown = found.data.pointer("/status/conditions").cloned().unwrap_or(Value::Null);
+        let shown: Vec<Condition> = serde_json::from_value(shown).unwrap_or_default();
+        let same = |condition: &Condition| {
+            shown.iter().any(|other| {
+                other.type_ == condition.type_ && other.reason == condition.reason && other.status == condition.status
+            })
+        };
+        if conditions.iter().all(same) {
+            return Ok(());
+        }
+        let status = json!({"observedGeneration": generation, "conditions": conditions});
+        let version = found.metadata.resource_version;
+        let patch = Patch::Merge(json!({"metadata": {"resourceVersion": version}, "status": status}));
+        let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        within_deadline("write the status", accounts.patch_status(&name.name, &parameters, &patch)).await.map(|_| ())
     }
 
     /// Reads an object anew, after a conflict.

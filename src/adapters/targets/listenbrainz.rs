@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
 use jiff::SignedDuration;
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use url::Url;
@@ -23,12 +23,10 @@ pub(super) async fn submit(http: &GuardedClient, url: &Url, token: &SecretString
     let listen_type = if scrobbles.len() == 1 { "single" } else { "import" };
     let payload: Vec<Value> = scrobbles.iter().map(listen).collect();
     let body = json!({"listen_type": listen_type, "payload": payload}).to_string();
-    let request = http
-        .request(Method::POST, &endpoint(url, "submit-listens"))
-        .header(AUTHORIZATION, authorization(token))
-        .header(http::header::CONTENT_TYPE, "application/json")
-        .body(body);
-    match http.send(request, DEADLINE).await {
+    let complete = |request: RequestBuilder| {
+        request.header(AUTHORIZATION, authorization(token)).header(CONTENT_TYPE, "application/json").body(body)
+    };
+    match http.send(Method::POST, &endpoint(url, "submit-listens"), DEADLINE, complete).await {
         Ok(answer) => submitted(&answer, scrobbles.len()),
         Err(trouble) if trouble.was_not_sent() => {
             Submission::all(scrobbles.len(), &Delivery::NotNow { retry_after: None, trouble })
@@ -39,9 +37,8 @@ pub(super) async fn submit(http: &GuardedClient, url: &Url, token: &SecretString
 
 /// Asks whether the token is valid: `GET /1/validate-token`.
 pub(super) async fn validate(http: &GuardedClient, url: &Url, token: &SecretString) -> Delivery {
-    let request =
-        http.request(Method::GET, &endpoint(url, "validate-token")).header(AUTHORIZATION, authorization(token));
-    match http.send(request, DEADLINE).await {
+    let complete = |request: RequestBuilder| request.header(AUTHORIZATION, authorization(token));
+    match http.send(Method::GET, &endpoint(url, "validate-token"), DEADLINE, complete).await {
         Err(trouble) => Delivery::NotNow { retry_after: None, trouble },
         Ok(answer) if answer.status == StatusCode::OK => {
             let body: Value = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);

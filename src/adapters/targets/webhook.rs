@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 use url::Url;
@@ -50,16 +50,21 @@ pub(super) async fn submit(http: &GuardedClient, receiver: &Receiver<'_>, scrobb
 
 async fn post(http: &GuardedClient, receiver: &Receiver<'_>, scrobble: &Scrobble) -> Delivery {
     let body = body(receiver, scrobble);
-    let mut request = http
-        .request(Method::POST, receiver.url)
-        .header(CONTENT_TYPE, "application/json")
-        .header(IDEMPOTENCY_KEY, idempotency_key(receiver, &scrobble.play));
-    if let Some(key) = receiver.signing_key {
-        // The play's own time: a repeat carries the same signature.
-        let timestamp = scrobble.timestamp.as_second().to_string();
-        request = request.header(TIMESTAMP, &timestamp).header(SIGNATURE, signature(key, &timestamp, &body));
-    }
-    match http.send(request.body(body), DEADLINE).await {
+    let key = idempotency_key(receiver, &scrobble.play);
+    let complete = |request: RequestBuilder| {
+        let request = request.header(CONTENT_TYPE, "application/json").header(IDEMPOTENCY_KEY, key);
+        let request = match receiver.signing_key {
+            None => request,
+            Some(key) => {
+                // The play's own time: a repeat carries the same signature.
+                let timestamp = scrobble.timestamp.as_second().to_string();
+                let signature = signature(key, &timestamp, &body);
+                request.header(TIMESTAMP, timestamp).header(SIGNATURE, signature)
+            }
+        };
+        request.body(body)
+    };
+    match http.send(Method::POST, receiver.url, DEADLINE, complete).await {
         Ok(answer) => answered(&answer),
         Err(trouble) if trouble.was_not_sent() => Delivery::NotNow { retry_after: None, trouble },
         Err(trouble) => Delivery::Unknown(trouble),

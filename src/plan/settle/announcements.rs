@@ -39,3 +39,12 @@ pub(super) fn between(before: &SpotifyAccountStatus, after: &SpotifyAccountStatu
     }
     announcements
 }
+
+/// Somebody asks for a read of a suspended account.
+pub(super) fn refused_while_suspended() -> Announcement {
+    Announcement {
+        warning: true,
+        reason: "Suspended".to_owned(),
+        note: "reconcile-requested-at is refused while the account is suspended: set spec.suspend to false".to_owned(),
+    }
+}

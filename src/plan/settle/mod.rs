@@ -10,10 +10,13 @@ mod verdict;
 use jiff::{SignedDuration, Timestamp};
 
 use super::observed::Observed;
+use super::problem::Problem;
 use super::schedule::{self, Due};
 use super::step::{Progress, RefreshOutcome};
 use super::{delivery, token};
-use crate::api::condition::whole_seconds;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+use crate::api::condition::{Reason, whole_seconds};
 use crate::api::v1alpha1::{GoDuration, SpotifyAccount, SpotifyAccountStatus};
 use crate::domain::answer::ApiAnswer;
 use crate::domain::ledger_codec;
@@ -35,15 +38,25 @@ pub struct Settled {
     pub plays_wait: bool,
 }
 
+impl Settled {
+    /// A status to write as it is.
+    pub fn plain(status: SpotifyAccountStatus) -> Self {
+        Self { status, worth_writing: true, announcements: Vec::new(), requeue: SignedDuration::ZERO, plays_wait: false }
+    }
+}
+
 /// A wake-up costs next to nothing; a clock that was set must not be noticed days later.
 const LONGEST_SLEEP: SignedDuration = SignedDuration::from_mins(10);
+
+/// Somebody else writes the token Secret at this moment.
+const CONTENDED_WAIT: SignedDuration = SignedDuration::from_secs(1);
 
 /// What a pass over an account comes to.
 pub fn settle(account: &SpotifyAccount, observed: &Observed, progress: &Progress, now: Timestamp) -> Settled {
     let before = account.status.clone().unwrap_or_default();
     let mut status = before.clone();
     let verdict = verdict::verdict(account, observed, progress, now);
-    let seen = !matches!(verdict, Verdict::Waiting);
+    let seen = !matches!(verdict, Verdict::Waiting | Verdict::Refreshed);
     if seen {
         status.observed_generation = account.metadata.generation;
         if let Some(requested) = schedule::requested(account) {
@@ -57,17 +70,35 @@ pub fn settle(account: &SpotifyAccount, observed: &Observed, progress: &Progress
     conditions::settle(&mut status, account, observed, &verdict, target_problem.as_ref(), now);
 
     let worth_writing = ride_along_removed(&before) != ride_along_removed(&status);
-    let announcements = announcements::between(&before, &status);
+    let mut announcements = announcements::between(&before, &status);
+    if account.spec.suspend && schedule::requested(account).is_some() {
+        announcements.push(announcements::refused_while_suspended());
+    }
     let settled = SpotifyAccount { status: Some(status.clone()), ..account.clone() };
     let observed = Observed { last_read: progress.read_time.or(observed.last_read), ..observed.clone() };
     let plays_wait = status.targets.iter().any(|target| target.pending > 0);
-    Settled { requeue: requeue(&settled, &observed, now), status, worth_writing, announcements, plays_wait }
+    let requeue = match progress.refresh {
+        Some(RefreshOutcome::Claimed { .. } | RefreshOutcome::Conflict) => CONTENDED_WAIT,
+        _ => requeue(&settled, &observed, now),
+    };
+    Settled { requeue, status, worth_writing, announcements, plays_wait }
 }
 
 /// The status of an account on its first visit, before anything is known.
 pub fn first_visit(account: &SpotifyAccount, now: Timestamp) -> Option<SpotifyAccountStatus> {
     let status = account.status.clone().unwrap_or_default();
     (status.conditions.is_empty() && !account.spec.suspend).then(|| conditions::first_visit(status, account, now))
+}
+
+/// The conditions of an object that this version cannot read.
+pub fn unreadable(generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
+    let problem = Problem::configuration(
+        Reason::ObjectUnreadable,
+        "the object was written for another version of the schema: upgrade the operator or correct the object".to_owned(),
+    );
+    let mut conditions = Vec::new();
+    super::app::ready(&mut conditions, generation, Some(&problem), "", now);
+    conditions
 }
 
 fn settle_sync(

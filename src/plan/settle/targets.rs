@@ -124,7 +124,7 @@ fn settle_one(
         return blame(state, &problem);
     }
     let sent = progress.deliveries.get(&entry.entry).and_then(last_word);
-    let mended = progress.credentials.get(&entry.entry) == Some(&Ok(())) || sent.is_some();
+    let mended = matches!(progress.credentials.get(&entry.entry), Some(Ok(_))) || sent.is_some();
     match sent {
         None if state.state == TargetState::Failing && state.next_attempt_time.is_none() && mended => clear(state),
         None if is_reference_reason(state.reason.as_deref()) => clear(state),

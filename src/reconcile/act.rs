@@ -1,0 +1,270 @@
+//! The only place that turns steps into calls of adapters.
+
+use std::sync::Arc;
+
+use futures::future::join_all;
+
+use super::context::Context;
+use super::exchange::{self, Exchange};
+use super::live::{Live, LiveCredentials};
+use super::{secret_access, token};
+use crate::adapters::spotify::AppCredentials;
+use crate::adapters::targets::{Scrobble, Service};
+use crate::api::secret::SecretUse;
+use crate::api::v1alpha1::{AccountTarget, ScrobbleTarget, SpotifyAccount, TargetType};
+use crate::domain::answer::{ApiAnswer, Delivery, Submission, Trouble};
+use crate::domain::name::ObjectName;
+use crate::domain::play::Play;
+use crate::domain::token::Flow;
+use crate::plan::observed::{Lookup, TargetEntry};
+use crate::plan::step::{Credentials, RefreshOutcome, SecretTrouble, TargetProgress};
+use crate::plan::{Observed, Progress, Step, delivery, target};
+
+/// Takes steps, those for targets at the same time, and notes what became of them.
+pub(super) async fn act(
+    ctx: &Arc<Context>,
+    account: &Arc<SpotifyAccount>,
+    observed: &Observed,
+    steps: Vec<Step>,
+    live: &mut Live,
+    progress: &mut Progress,
+) {
+    let mut prepares = Vec::new();
+    let mut deliveries = Vec::new();
+    for step in steps {
+        match step {
+            Step::LoadToken => load_token(ctx, account, observed, live, progress).await,
+            Step::Refresh { forced } => refresh(ctx, account, observed, live, progress, forced).await,
+            Step::Identify => identify(ctx, live, progress).await,
+            Step::Read => read(ctx, live, progress).await,
+            Step::Prepare { entry } => prepares.push(entry),
+            Step::Deliver { entry, batches } => deliveries.push((entry, batches)),
+        }
+    }
+    let prepared = join_all(prepares.into_iter().map(|entry| prepare(ctx, account, observed, entry))).await;
+    for (entry, result) in prepared {
+        keep_credentials(live, progress, entry, result);
+    }
+    let live = &*live;
+    let delivered = deliveries
+        .into_iter()
+        .map(|(entry, batches)| deliver(ctx, account, observed, live, entry, batches));
+    for (entry, done) in join_all(delivered).await {
+        progress.deliveries.entry(entry).or_default().submissions.extend(done.submissions);
+    }
+}
+
+async fn load_token(
+    ctx: &Context,
+    account: &SpotifyAccount,
+    observed: &Observed,
+    live: &mut Live,
+    progress: &mut Progress,
+) {
+    live.token = None;
+    progress.token = Some(match token::load(account, &observed.namespace, ctx).await {
+        Ok(loaded) => {
+            let view = loaded.in_use.view.clone();
+            live.token = Some(loaded);
+            Ok(view)
+        }
+        Err(trouble) => Err(trouble),
+    });
+}
+
+async fn refresh(
+    ctx: &Arc<Context>,
+    account: &Arc<SpotifyAccount>,
+    observed: &Observed,
+    live: &mut Live,
+    progress: &mut Progress,
+    forced: bool,
+) {
+    if forced {
+        progress.forced = true;
+        progress.page = None;
+        progress.listener = None;
+    }
+    let outcome = match live.token.take() {
+        None => RefreshOutcome::Conflict,
+        Some(held) => match app_credentials(ctx, observed, held.in_use.view.flow).await {
+            Err(outcome) => outcome,
+            Ok(app) => {
+                let exchange =
+                    Exchange { account: Arc::clone(account), namespace: observed.namespace.clone(), app, token: held };
+                let exchanged = exchange::refresh(ctx, exchange).await;
+                live.token = exchanged.token;
+                // What humans wrote into Secrets meanwhile is seen with the refresh, at the latest.
+                live.credentials.clear();
+                exchanged.outcome
+            }
+        },
+    };
+    progress.refresh = Some(outcome);
+}
+
+/// The app's side of a refresh, if the token's flow fits it.
+async fn app_credentials(ctx: &Context, observed: &Observed, flow: Option<Flow>) -> Result<AppCredentials, RefreshOutcome> {
+    let Lookup::Found(app) = &observed.app else { return Err(RefreshOutcome::Conflict) };
+    let client_id = app.spec.client_id.clone();
+    match (&app.spec.client_secret_ref, flow) {
+        (Some(_), Some(flow @ Flow::Pkce)) | (None, Some(flow @ Flow::Confidential)) => {
+            Err(RefreshOutcome::FlowMismatch { flow })
+        }
+        (None, _) => Ok(AppCredentials { client_id, client_secret: None }),
+        (Some(reference), _) => {
+            let name = ObjectName::new(&observed.app_name.namespace, &reference.name);
+            match secret_access::credential(ctx, &name, &reference.key, SecretUse::Client).await {
+                Ok(secret) => Ok(AppCredentials { client_id, client_secret: Some(secret) }),
+                Err(trouble) => Err(RefreshOutcome::ClientSecret(trouble)),
+            }
+        }
+    }
+}
+
+async fn identify(ctx: &Context, live: &Live, progress: &mut Progress) {
+    progress.listener = Some(match access(live) {
+        Some(token) => ctx.spotify.listener(token).await,
+        None => ApiAnswer::Unauthorized,
+    });
+}
+
+async fn read(ctx: &Context, live: &mut Live, progress: &mut Progress) {
+    let answer = match access(live) {
+        Some(token) => ctx.spotify.recently_played(token).await,
+        None => ApiAnswer::Unauthorized,
+    };
+    let time = ctx.clock.now();
+    progress.page = Some(match answer {
+        ApiAnswer::Found(page) => {
+            live.last_read = Some(time);
+            progress.read_time = Some(time);
+            ApiAnswer::Found(Arc::new(page))
+        }
+        ApiAnswer::Unauthorized => ApiAnswer::Unauthorized,
+        ApiAnswer::Forbidden(forbidden) => ApiAnswer::Forbidden(forbidden),
+        ApiAnswer::RateLimited { retry_after, quota } => ApiAnswer::RateLimited { retry_after, quota },
+        ApiAnswer::Failed(trouble) => ApiAnswer::Failed(trouble),
+    });
+}
+
+fn access(live: &Live) -> Option<&crate::domain::token::AccessToken> {
+    live.token.as_ref()?.in_use.access.as_ref().map(|access| &access.token)
+}
+
+type Prepared = Result<LiveCredentials, SecretTrouble>;
+
+async fn prepare(ctx: &Context, account: &SpotifyAccount, observed: &Observed, entry: String) -> (String, Prepared) {
+    let found = account.spec.targets.iter().zip(&observed.targets).find(|(target, _)| target.name == entry);
+    let prepared = match found {
+        Some((target, TargetEntry { target: Lookup::Found(service), name, .. })) => {
+            credentials(ctx, &observed.namespace, target, service, name).await
+        }
+        _ => Err(SecretTrouble::Cluster),
+    };
+    (entry, prepared)
+}
+
+async fn credentials(
+    ctx: &Context,
+    namespace: &str,
+    target: &AccountTarget,
+    service: &ScrobbleTarget,
+    name: &ObjectName,
+) -> Prepared {
+    let credential = match (&target.credentials_ref, service.spec.target_type.credentials_key()) {
+        (Some(reference), Some(usual)) => {
+            let secret = ObjectName::new(namespace, &reference.name);
+            let key = reference.key.as_deref().unwrap_or(usual);
+            Some(secret_access::credential(ctx, &secret, key, SecretUse::Credentials).await?)
+        }
+        _ => None,
+    };
+    let signing_key = match &service.spec.webhook {
+        Some(webhook) => {
+            let reference = &webhook.signing_key_ref;
+            let secret = ObjectName::new(&name.namespace, &reference.name);
+            Some(secret_access::credential(ctx, &secret, &reference.key, SecretUse::Target).await?)
+        }
+        None => None,
+    };
+    Ok(LiveCredentials { target_ref: target.target_ref.clone(), credential, signing_key })
+}
+
+fn keep_credentials(live: &mut Live, progress: &mut Progress, entry: String, prepared: Prepared) {
+    let result = match prepared {
+        Err(trouble) => {
+            live.credentials.remove(&entry);
+            Err(trouble)
+        }
+        Ok(fresh) => {
+            let renewed = live.credentials.get(&entry).is_some_and(|known| !known.same_values(&fresh));
+            live.credentials.insert(entry.clone(), fresh);
+            Ok(Credentials { renewed })
+        }
+    };
+    progress.credentials.insert(entry, result);
+}
+
+/// Sends one target's requests one after the other and stops at the first that is not taken.
+async fn deliver(
+    ctx: &Context,
+    account: &SpotifyAccount,
+    observed: &Observed,
+    live: &Live,
+    entry: String,
+    batches: Vec<Vec<Arc<Play>>>,
+) -> (String, TargetProgress) {
+    let mut done = TargetProgress::default();
+    let found = observed.targets.iter().find(|target| target.entry == entry);
+    let Some(TargetEntry { target: Lookup::Found(target), name, .. }) = found else { return (entry, done) };
+    let service = live.credentials.get(&entry).and_then(|credentials| service(account, target, name, credentials));
+    let Some(service) = service else {
+        let answer = Delivery::NotNow { retry_after: None, trouble: Trouble::UrlRefused("it cannot be read") };
+        done.submissions.extend(batches.into_iter().map(|plays| {
+            let submission = Submission::all(plays.len(), &answer);
+            (plays, submission)
+        }));
+        return (entry, done);
+    };
+    let turn = ctx.turns.of(name);
+    for plays in batches {
+        let scrobbles: Vec<Scrobble> = plays
+            .iter()
+            .map(|play| Scrobble { timestamp: delivery::sent_time(target, play), play: play.as_ref().clone() })
+            .collect();
+        let submission = {
+            let _turn = turn.lock().await;
+            service.submit(&ctx.http, &scrobbles).await
+        };
+        let taken = match &submission {
+            Submission::BatchRefused => true,
+            Submission::Each(deliveries) => deliveries.iter().all(|delivery| delivery::final_mark(delivery).is_some()),
+        };
+        done.submissions.push((plays, submission));
+        if !taken || ctx.stopping.is_cancelled() {
+            break;
+        }
+    }
+    (entry, done)
+}
+
+fn service(
+    account: &SpotifyAccount,
+    scrobble_target: &ScrobbleTarget,
+    name: &ObjectName,
+    credentials: &LiveCredentials,
+) -> Option<Service> {
+    let url = target::url(scrobble_target)?;
+    let listener = || account.status.as_ref()?.authorization.as_ref()?.spotify_account_id.clone();
+    match scrobble_target.spec.target_type {
+        TargetType::ListenBrainz => Some(Service::ListenBrainz { url, token: credentials.credential.clone()? }),
+        TargetType::Webhook => Some(Service::Webhook {
+            url,
+            signing_key: credentials.signing_key.clone(),
+            target: name.to_string(),
+            listener: listener()?,
+        }),
+        TargetType::LastFm | TargetType::Maloja => None,
+    }
+}

@@ -1,0 +1,90 @@
+//! What every pass needs: adapters, bounds, the clock, and what this process remembers between passes.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio_util::sync::CancellationToken;
+
+use super::exchange::Exchanges;
+use super::live::LiveAccounts;
+use crate::adapters::http::GuardedClient;
+use crate::adapters::kube::Cluster;
+use crate::adapters::spotify::Spotify;
+use crate::api::v1alpha1::{ScrobblePlan, ScrobbleTarget, SpotifyAccount, SpotifyApp};
+use crate::domain::name::ObjectName;
+use crate::plan::observed::Duty;
+use crate::plan::{Lookup, Settings};
+
+/// The one clock through which everything waits and decides.
+pub trait Clock: Send + Sync {
+    /// The time that policies see.
+    fn now(&self) -> Timestamp;
+    /// Real time, for leases and claims.
+    fn real_now(&self) -> Timestamp;
+    /// How long the runtime has to wait for this much of the clock's time to pass.
+    fn timer(&self, duration: SignedDuration) -> Duration;
+}
+
+/// What the watches know.
+pub trait Catalogue: Send + Sync {
+    /// An app.
+    fn app(&self, name: &ObjectName) -> Lookup<SpotifyApp>;
+    /// A target.
+    fn target(&self, name: &ObjectName) -> Lookup<ScrobbleTarget>;
+    /// A plan.
+    fn plan(&self, name: &str) -> Lookup<ScrobblePlan>;
+    /// The labels of a namespace.
+    fn namespace_labels(&self, namespace: &str) -> Option<BTreeMap<String, String>>;
+    /// Every account that a predicate holds for.
+    fn accounts(&self, wanted: &dyn Fn(&SpotifyAccount) -> bool) -> Vec<Arc<SpotifyAccount>>;
+}
+
+/// Everything a pass needs.
+pub struct Context {
+    /// The cluster.
+    pub cluster: Cluster,
+    /// Spotify.
+    pub spotify: Spotify,
+    /// HTTP to URLs that people configure.
+    pub http: GuardedClient,
+    /// What the watches know.
+    pub catalogue: Arc<dyn Catalogue>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// The operator's own bounds.
+    pub settings: Settings,
+    /// Who was on duty when; set once this process is.
+    pub duty: OnceLock<Duty>,
+    /// This process, in claims and Leases.
+    pub holder: String,
+    /// Exchanges in flight.
+    pub exchanges: Exchanges,
+    /// What this process remembers of accounts.
+    pub live: LiveAccounts,
+    /// One request at a time for services that need it so.
+    pub turns: Turns,
+    /// The process takes no more work.
+    pub stopping: CancellationToken,
+}
+
+impl Context {
+    /// Who was on duty when; from now on where nothing else is known.
+    pub fn duty(&self) -> Duty {
+        self.duty.get().copied().unwrap_or_else(|| Duty { since: self.clock.now(), before_until: None })
+    }
+}
+
+/// Locks by target: requests to one service one after the other.
+#[derive(Default)]
+pub struct Turns(Mutex<HashMap<ObjectName, Arc<tokio::sync::Mutex<()>>>>);
+
+impl Turns {
+    /// The lock of one target.
+    pub fn of(&self, target: &ObjectName) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.retain(|name, turn| name == target || Arc::strong_count(turn) > 1);
+        Arc::clone(turns.entry(target.clone()).or_default())
+    }
+}

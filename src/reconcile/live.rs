@@ -1,0 +1,110 @@
+//! What this process remembers of an account between passes: secrets it has read, and its own last write, which the
+//! watch may not show yet. Nothing is decided from it that a restart would change.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::adapters::kube::secrets::SecretContent;
+use crate::api::v1alpha1::{NamespacedReference, SpotifyAccount, SpotifyAccountStatus};
+use crate::domain::play::Page;
+use crate::domain::state_secret::StateSecret;
+use crate::plan::lineage::TokenInUse;
+
+/// A token as this process holds it.
+pub struct LiveToken {
+    /// The token.
+    pub in_use: TokenInUse,
+    /// The token Secret it was read from, or last written to.
+    pub secret: SecretContent,
+    /// The state Secret and its version, if there is one.
+    pub state: Option<(StateSecret, String)>,
+}
+
+/// The Secrets of a target entry.
+pub struct LiveCredentials {
+    /// What the entry referred to.
+    pub target_ref: NamespacedReference,
+    /// The listener's key.
+    pub credential: Option<SecretString>,
+    /// The target's signing key.
+    pub signing_key: Option<SecretString>,
+}
+
+impl LiveCredentials {
+    /// Whether the values are the same.
+    pub fn same_values(&self, other: &Self) -> bool {
+        let expose = |value: &Option<SecretString>| value.as_ref().map(|value| value.expose_secret().to_owned());
+        expose(&self.credential) == expose(&other.credential) && expose(&self.signing_key) == expose(&other.signing_key)
+    }
+}
+
+/// What this process remembers of one account.
+#[derive(Default)]
+pub struct Live {
+    /// The account as last written by this process.
+    pub written: Option<Arc<SpotifyAccount>>,
+    /// The status that passes have come to since, which differs only by what rides on the next write.
+    pub unwritten: Option<SpotifyAccountStatus>,
+    /// The token.
+    pub token: Option<LiveToken>,
+    /// The Secrets of target entries.
+    pub credentials: HashMap<String, LiveCredentials>,
+    /// The last successful read.
+    pub last_read: Option<Timestamp>,
+    /// The last page, while plays of it wait for a target.
+    pub waiting_page: Option<Arc<Page>>,
+    /// A token that was put back has been announced.
+    pub put_back_announced: bool,
+}
+
+/// What this process remembers of all accounts, by uid.
+#[derive(Default)]
+pub struct LiveAccounts(Mutex<HashMap<String, Arc<tokio::sync::Mutex<Live>>>>);
+
+impl LiveAccounts {
+    /// What is remembered of one account; held for a whole pass.
+    pub fn of(&self, uid: &str) -> Arc<tokio::sync::Mutex<Live>> {
+        Arc::clone(self.entries().entry(uid.to_owned()).or_default())
+    }
+
+    /// Forgets an account that is gone.
+    pub fn forget(&self, uid: &str) {
+        self.entries().remove(uid);
+    }
+
+    fn entries(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<tokio::sync::Mutex<Live>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Live {
+    /// The newest known form of an account: what the watch shows, or what this process wrote where the watch is behind.
+    ///
+    /// Answers the account with its newest status, and the status that the cluster holds.
+    pub fn newest(&mut self, watched: &Arc<SpotifyAccount>) -> (SpotifyAccount, Option<SpotifyAccountStatus>) {
+        let ours = self.written.take().filter(|written| version(written) >= version(watched));
+        let stored = ours.unwrap_or_else(|| Arc::clone(watched));
+        if self.unwritten.as_ref().is_some_and(|unwritten| !rides_on(unwritten, stored.status.as_ref())) {
+            self.unwritten = None;
+        }
+        self.written = Some(Arc::clone(&stored));
+        let mut account = stored.as_ref().clone();
+        if let Some(unwritten) = &self.unwritten {
+            account.status = Some(unwritten.clone());
+        }
+        (account, stored.status.clone())
+    }
+}
+
+/// Somebody else may have changed the status (a restore, an older leader): then what was not written is void.
+fn rides_on(unwritten: &SpotifyAccountStatus, stored: Option<&SpotifyAccountStatus>) -> bool {
+    stored.is_some_and(|stored| stored.ledger == unwritten.ledger && stored.conditions == unwritten.conditions)
+}
+
+/// Versions of one object grow (KEP-5504); one that is not a number counts as the oldest.
+fn version(account: &SpotifyAccount) -> u64 {
+    account.metadata.resource_version.as_deref().and_then(|version| version.parse().ok()).unwrap_or(0)
+}

@@ -1,0 +1,192 @@
+//! The driver: observe -> plan -> act -> settle -> record.
+
+mod act;
+mod app;
+mod commit;
+pub mod context;
+mod deletion;
+pub mod exchange;
+pub mod live;
+mod observe;
+mod record;
+mod scrobble_plan;
+mod secret_access;
+mod target;
+mod token;
+mod unreadable;
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::FutureExt as _;
+use jiff::SignedDuration;
+use kube::core::DeserializeGuard;
+use kube::runtime::controller::Action;
+use kube::{Resource, ResourceExt as _};
+use tracing::Instrument as _;
+
+use crate::adapters::kube::ClusterError;
+use crate::api::v1alpha1::SpotifyAccount;
+use crate::domain::name::ObjectName;
+use crate::plan::step::RefreshOutcome;
+use crate::plan::{self, Progress};
+pub use app::reconcile_app;
+use context::Context;
+pub use scrobble_plan::reconcile_plan;
+pub use target::reconcile_target;
+
+/// A pass takes no new step after this; every step has a deadline of its own.
+const PASS_DEADLINE: Duration = Duration::from_secs(90);
+/// No pass needs so many rounds of steps: a loop in the decisions ends here.
+const MAXIMUM_ROUNDS: usize = 64;
+/// A pass that failed on the cluster's side is tried again after this, doubling.
+const FIRST_RETRY: Duration = Duration::from_secs(5);
+
+/// The cluster failed: not an outcome, and nothing that a status could tell.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A request to the API server failed.
+    #[error("the API server did not do what was asked")]
+    Cluster(#[source] ClusterError),
+    /// The account was written by others at every try.
+    #[error("the account was written by others at every try")]
+    Contended,
+    /// A fault of the operator.
+    #[error("a pass panicked at {place}")]
+    Panicked {
+        /// File and line.
+        place: String,
+    },
+}
+
+impl Error {
+    /// A word for metrics.
+    pub fn metric_label(&self) -> &'static str {
+        match self {
+            Self::Cluster(_) => "cluster",
+            Self::Contended => "contended",
+            Self::Panicked { .. } => "panicked",
+        }
+    }
+}
+
+/// One pass over an account.
+pub async fn reconcile_account(
+    guarded: Arc<DeserializeGuard<SpotifyAccount>>,
+    ctx: Arc<Context>,
+) -> Result<Action, Error> {
+    let namespace = guarded.meta().namespace.clone().unwrap_or_default();
+    let name = ObjectName::new(namespace, guarded.name_any());
+    let span = tracing::info_span!("reconcile", account = %name, reconcile_id = %short_id());
+    let pass = AssertUnwindSafe(async {
+        match &guarded.0 {
+            Ok(account) => pass(&Arc::new(account.clone()), &name, &ctx).await,
+            Err(invalid) => unreadable::account(&ctx, &name, &invalid.metadata).await,
+        }
+    });
+    let ended = pass.catch_unwind().instrument(span).await;
+    let wait = ended.unwrap_or_else(|panic| Err(Error::Panicked { place: place_of(&*panic) }))?;
+    Ok(wait.map_or_else(Action::await_change, |wait| Action::requeue(ctx.clock.timer(wait))))
+}
+
+/// What to do after a pass that failed on the cluster's side.
+pub fn after_error<K: Resource>(_object: Arc<K>, error: &Error, _ctx: Arc<Context>) -> Action {
+    let wait = match error {
+        Error::Cluster(_) | Error::Contended => FIRST_RETRY,
+        Error::Panicked { .. } => FIRST_RETRY * 12,
+    };
+    Action::requeue(wait)
+}
+
+fn short_id() -> String {
+    crate::domain::digest::hexadecimal(&rand::random::<[u8; 4]>())
+}
+
+/// A panic's message may hold data: only that there was one is told.
+fn place_of(_panic: &(dyn std::any::Any + Send)) -> String {
+    "a place that the log names".to_owned()
+}
+
+async fn pass(
+    watched: &Arc<SpotifyAccount>,
+    name: &ObjectName,
+    ctx: &Arc<Context>,
+) -> Result<Option<SignedDuration>, Error> {
+    let uid = watched.metadata.uid.clone().unwrap_or_default();
+    if watched.metadata.deletion_timestamp.is_some() {
+        ctx.live.forget(&uid);
+        return Ok(deletion::hand_back(ctx, watched, name).await);
+    }
+    let live = ctx.live.of(&uid);
+    let mut live = live.lock().await;
+    let live = &mut *live;
+    let started = Instant::now();
+    let (newest, mut stored) = live.newest(watched);
+    let mut account = Arc::new(newest);
+
+    if let Some(status) = plan::settle::first_visit(&account, ctx.clock.now()) {
+        let visit = |_: &SpotifyAccount| plan::Settled::plain(status.clone());
+        record::record(ctx, live, &mut account, &mut stored, name, visit).await?;
+    }
+    let observed = observe::observe(&account, &name.namespace, ctx, live);
+    let due = plan::schedule::due(&account, &observed, ctx.clock.now());
+    let mut progress = Progress { due: Some(due), ..Progress::default() };
+    forget_secrets_on_request(&account, live);
+    for _ in 0..MAXIMUM_ROUNDS {
+        progress.stopping = ctx.stopping.is_cancelled() || started.elapsed() > PASS_DEADLINE;
+        let observed = observe::observe(&account, &name.namespace, ctx, live);
+        let steps = plan::next_steps(&account, &observed, &progress, ctx.clock.now());
+        if steps.is_empty() {
+            break;
+        }
+        let refreshes = steps.iter().any(|step| matches!(step, plan::Step::Refresh { .. }));
+        act::act(ctx, &account, &observed, steps, live, &mut progress).await;
+        if refreshes && matches!(progress.refresh, Some(RefreshOutcome::Refreshed { .. })) {
+            // The life of the token is shown at once, not after the slowest target.
+            settle_and_record(ctx, live, &mut account, &mut stored, name, &progress).await?;
+        }
+    }
+    let settled = settle_and_record(ctx, live, &mut account, &mut stored, name, &progress).await?;
+    keep_waiting_plays(live, &progress, settled.plays_wait);
+    log(&settled);
+    Ok(Some(settled.requeue))
+}
+
+async fn settle_and_record(
+    ctx: &Context,
+    live: &mut live::Live,
+    account: &mut Arc<SpotifyAccount>,
+    stored: &mut Option<crate::api::v1alpha1::SpotifyAccountStatus>,
+    name: &ObjectName,
+    progress: &Progress,
+) -> Result<plan::Settled, Error> {
+    let observed = observe::observe(account, &name.namespace, ctx, live);
+    let now = ctx.clock.now();
+    record::record(ctx, live, account, stored, name, |account| plan::settle(account, &observed, progress, now)).await
+}
+
+/// Somebody asks for something now: what was changed in Secrets is to be seen.
+fn forget_secrets_on_request(account: &SpotifyAccount, live: &mut live::Live) {
+    if plan::schedule::requested(account).is_some() {
+        live.token = None;
+        live.credentials.clear();
+    }
+}
+
+/// Plays that wait for a target are offered again without asking Spotify.
+fn keep_waiting_plays(live: &mut live::Live, progress: &Progress, plays_wait: bool) {
+    if let Some(crate::domain::answer::ApiAnswer::Found(page)) = &progress.page {
+        live.waiting_page = Some(Arc::clone(page));
+    }
+    if !plays_wait {
+        live.waiting_page = None;
+    }
+}
+
+/// One line for each failure, where it is handled.
+fn log(settled: &plan::Settled) {
+    for announcement in settled.announcements.iter().filter(|announcement| announcement.warning) {
+        tracing::warn!(reason = announcement.reason, "{}", announcement.note);
+    }
+}

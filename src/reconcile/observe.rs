@@ -1,0 +1,59 @@
+//! The first step of a pass: what is known before anything is decided. Asks nobody.
+
+use super::context::Context;
+use super::live::Live;
+use crate::api::v1alpha1::SpotifyAccount;
+use crate::domain::name::ObjectName;
+use crate::plan::Observed;
+use crate::plan::observed::TargetEntry;
+
+/// What is known about an account.
+pub(super) fn observe(account: &SpotifyAccount, namespace: &str, ctx: &Context, live: &Live) -> Observed {
+    let name = |reference: &crate::api::v1alpha1::NamespacedReference| {
+        ObjectName::new(reference.namespace_or(namespace), &reference.name)
+    };
+    let app_name = name(&account.spec.app_ref);
+    let targets = account.spec.targets.iter().map(|target| {
+        let target_name = name(&target.target_ref);
+        let credentials = live.credentials.get(&target.name);
+        TargetEntry {
+            entry: target.name.clone(),
+            target: ctx.catalogue.target(&target_name),
+            name: target_name,
+            prepared: credentials.is_some_and(|credentials| credentials.target_ref == target.target_ref),
+        }
+    });
+    Observed {
+        namespace: namespace.to_owned(),
+        namespace_labels: ctx.catalogue.namespace_labels(namespace),
+        app: ctx.catalogue.app(&app_name),
+        app_name,
+        plan: account.spec.plan.as_deref().map(|plan| ctx.catalogue.plan(plan)),
+        targets: targets.collect(),
+        token_secret_holder: older_holder(account, namespace, ctx),
+        token: live.token.as_ref().map(|token| token.in_use.view.clone()),
+        last_read: live.last_read,
+        waiting_page: live.waiting_page.clone(),
+        duty: ctx.duty(),
+        settings: ctx.settings,
+    }
+}
+
+/// The oldest account that names a token Secret holds it: by creation, then by name.
+fn older_holder(account: &SpotifyAccount, namespace: &str, ctx: &Context) -> Option<ObjectName> {
+    let secret = &account.spec.token_secret_ref.name;
+    let age = |account: &SpotifyAccount| {
+        let created = account.metadata.creation_timestamp.as_ref().map(|time| time.0);
+        (created, account.metadata.name.clone().unwrap_or_default())
+    };
+    let own = age(account);
+    let others = ctx.catalogue.accounts(&|other| {
+        other.metadata.namespace.as_deref() == Some(namespace)
+            && other.spec.token_secret_ref.name == *secret
+            && other.metadata.uid != account.metadata.uid
+            && other.metadata.deletion_timestamp.is_none()
+            && age(other) < own
+    });
+    let oldest = others.iter().min_by_key(|other| age(other))?;
+    Some(ObjectName::new(namespace, oldest.metadata.name.clone().unwrap_or_default()))
+}

@@ -1,0 +1,27 @@
+//! The controller of `ScrobblePlan`.
+
+use std::sync::Arc;
+
+use kube::ResourceExt as _;
+use kube::core::DeserializeGuard;
+use kube::runtime::controller::Action;
+
+use super::Error;
+use super::app::written;
+use super::context::Context;
+use crate::api::v1alpha1::ScrobblePlan;
+use crate::domain::name::ObjectName;
+use crate::plan::{self, Lookup};
+
+/// One pass over a plan.
+pub async fn reconcile_plan(guarded: Arc<DeserializeGuard<ScrobblePlan>>, ctx: Arc<Context>) -> Result<Action, Error> {
+    let Ok(scrobble_plan) = &guarded.0 else { return Ok(Action::await_change()) };
+    let name = ObjectName::new("", scrobble_plan.name_any());
+    let fallback = scrobble_plan.spec.fallback.as_deref();
+    let exists = fallback.is_none_or(|fallback| matches!(ctx.catalogue.plan(fallback), Lookup::Found(_)));
+    let status = plan::scrobble_plan::settle(scrobble_plan, exists, ctx.clock.now());
+    let version = scrobble_plan.metadata.resource_version.clone().unwrap_or_default();
+    let before = scrobble_plan.status.as_ref();
+    written(ctx.cluster.change_cluster_status::<ScrobblePlan, _>(&name, &version, before, &status).await)?;
+    Ok(Action::await_change())
+}

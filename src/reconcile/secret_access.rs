@@ -1,0 +1,40 @@
+//! Reading Secrets for the use that their label names, and no other.
+
+use secrecy::SecretString;
+
+use super::context::Context;
+use crate::adapters::kube::ClusterError;
+use crate::adapters::kube::secrets::SecretContent;
+use crate::api::secret::{JOURNAL_SECRET_PREFIX, STATE_SECRET_PREFIX, SecretUse, USE_LABEL};
+use crate::domain::name::ObjectName;
+use crate::domain::token_secret;
+use crate::plan::step::SecretTrouble;
+
+/// Reads a Secret that may be used for this.
+pub(super) async fn read(ctx: &Context, name: &ObjectName, usage: SecretUse) -> Result<SecretContent, SecretTrouble> {
+    let secret = || name.clone();
+    let own = name.name.starts_with(STATE_SECRET_PREFIX) || name.name.starts_with(JOURNAL_SECRET_PREFIX);
+    if own {
+        return Err(SecretTrouble::NotLabelled { secret: secret(), wanted: usage.as_str() });
+    }
+    match ctx.cluster.secret(name).await {
+        Ok(Some(content)) if content.labels.get(USE_LABEL).is_some_and(|label| label == usage.as_str()) => Ok(content),
+        Ok(Some(_)) => Err(SecretTrouble::NotLabelled { secret: secret(), wanted: usage.as_str() }),
+        Ok(None) => Err(SecretTrouble::NotFound { secret: secret() }),
+        Err(ClusterError::Forbidden { .. }) => Err(SecretTrouble::ReadForbidden { secret: secret() }),
+        Err(_) => Err(SecretTrouble::Cluster),
+    }
+}
+
+/// Reads one credential out of a Secret that may be used for this.
+pub(super) async fn credential(
+    ctx: &Context,
+    name: &ObjectName,
+    key: &str,
+    usage: SecretUse,
+) -> Result<SecretString, SecretTrouble> {
+    let content = read(ctx, name, usage).await?;
+    token_secret::credential(&content.data, key)
+        .map(SecretString::from)
+        .map_err(|problem| SecretTrouble::Content { secret: name.clone(), problem })
+}

@@ -1,0 +1,44 @@
+//! The controller of `ScrobbleTarget`.
+
+use std::sync::Arc;
+
+use kube::ResourceExt as _;
+use kube::core::DeserializeGuard;
+use kube::runtime::controller::Action;
+
+use super::Error;
+use super::app::{check, next, written};
+use super::context::Context;
+use crate::api::secret::SecretUse;
+use crate::api::v1alpha1::ScrobbleTarget;
+use crate::domain::name::ObjectName;
+use crate::plan;
+
+/// One pass over a target.
+pub async fn reconcile_target(
+    guarded: Arc<DeserializeGuard<ScrobbleTarget>>,
+    ctx: Arc<Context>,
+) -> Result<Action, Error> {
+    let Ok(target) = &guarded.0 else { return Ok(Action::await_change()) };
+    let name = ObjectName::new(target.namespace().unwrap_or_default(), target.name_any());
+    let references = [
+        target.spec.last_fm.as_ref().map(|settings| &settings.api_key_ref),
+        target.spec.last_fm.as_ref().map(|settings| &settings.shared_secret_ref),
+        target.spec.webhook.as_ref().map(|settings| &settings.signing_key_ref),
+    ];
+    let mut secrets = Ok(());
+    for reference in references {
+        secrets = secrets.and(check(&ctx, &name, reference, SecretUse::Target).await);
+    }
+    let users = ctx.catalogue.accounts(&|account| {
+        let namespace = account.namespace().unwrap_or_default();
+        account.spec.targets.iter().any(|entry| {
+            entry.target_ref.name == name.name && entry.target_ref.namespace_or(&namespace) == name.namespace
+        })
+    });
+    let accounts = i32::try_from(users.len()).unwrap_or(i32::MAX);
+    let status = plan::target::settle(target, &secrets, accounts, ctx.clock.now());
+    let version = target.metadata.resource_version.clone().unwrap_or_default();
+    written(ctx.cluster.change_status::<ScrobbleTarget, _>(&name, &version, target.status.as_ref(), &status).await)?;
+    Ok(next(&ctx, secrets.is_err()))
+}
