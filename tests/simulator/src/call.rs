@@ -102,8 +102,11 @@ pub(crate) struct Answer {
 
 impl Answer {
     pub(crate) fn json(status: u16, body: &Value) -> Self {
-        let text = body.to_string().into_bytes();
-        Self { status, headers: vec![("content-type", "application/json".into())], body: text }
+        Self::json_text(status, body.to_string())
+    }
+
+    pub(crate) fn json_text(status: u16, body: String) -> Self {
+        Self { status, headers: vec![("content-type", "application/json".into())], body: body.into_bytes() }
     }
 
     pub(crate) fn text(status: u16, body: impl Into<String>) -> Self {

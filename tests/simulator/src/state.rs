@@ -1,5 +1,8 @@
 //! Everything the simulated services know.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -96,11 +99,13 @@ macro_rules! world {
         #[derive(Debug)]
         pub(crate) struct World {
             $(pub $field: Table<$row>,)*
+            /// Items as text, which plays never change; not stored.
+            pub rendered: HashMap<(String, u64), Arc<str>>,
         }
 
         impl World {
             pub(crate) fn new() -> Self {
-                Self { $($field: Table::new(stringify!($field)),)* }
+                Self { $($field: Table::new(stringify!($field)),)* rendered: HashMap::new() }
             }
 
             fn tables(&mut self) -> Vec<&mut dyn Stored> {

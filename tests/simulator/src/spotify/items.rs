@@ -1,12 +1,15 @@
 //! How a play looks in the page (spotify.md section 3.2), deprecated fields included.
 
-use serde_json::{Map, Value, json};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
 
 use super::plays::identifier;
 use crate::api::{ExternalIds, Play, PlayKind};
 
 /// The item of a play.
-pub(crate) fn item(play: &Play) -> Value {
+fn item(play: &Play) -> Value {
     if let Some(raw) = &play.raw {
         return raw.clone();
     }
@@ -199,18 +202,30 @@ fn markets(count: u32) -> Value {
     (0..count).map(|number| json!([letter(number / 26), letter(number)].iter().collect::<String>())).collect()
 }
 
+/// How many items are kept as text: some tens of MiB.
+const MOST_RENDERED: usize = 20_000;
+
+/// The items as texts, made once each.
+pub(crate) fn rendered(known: &mut HashMap<(String, u64), Arc<str>>, plays: &[Play]) -> Vec<Arc<str>> {
+    if known.len() > MOST_RENDERED {
+        known.clear();
+    }
+    let text = |play: &Play| Arc::from(item(play).to_string());
+    let key = |play: &Play| (play.account.clone(), play.number);
+    plays.iter().map(|play| Arc::clone(known.entry(key(play)).or_insert_with(|| text(play)))).collect()
+}
+
 /// The keys of the page around its items.
-pub(crate) fn page(href: &str, limit: usize, next: Option<String>, plays: &[Play]) -> Value {
+pub(crate) fn page(href: &str, limit: usize, next: Option<String>, plays: &[Play], items: &[Arc<str>]) -> String {
     let milliseconds = |play: &Play| play.played_time.as_millisecond().to_string();
     let cursors = match (plays.first(), plays.last()) {
         (Some(newest), Some(oldest)) => json!({"after": milliseconds(newest), "before": milliseconds(oldest)}),
         _ => Value::Null,
     };
-    let mut page = Map::new();
-    page.insert("href".into(), json!(href));
-    page.insert("items".into(), plays.iter().map(item).collect());
-    page.insert("limit".into(), json!(limit));
-    page.insert("next".into(), json!(next));
-    page.insert("cursors".into(), cursors);
-    Value::Object(page)
+    format!(
+        r#"{{"href":{},"items":[{}],"limit":{limit},"next":{},"cursors":{cursors}}}"#,
+        json!(href),
+        items.join(","),
+        json!(next)
+    )
 }

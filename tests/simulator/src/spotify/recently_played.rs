@@ -46,7 +46,8 @@ pub(crate) fn answer(visit: &mut Visit<'_>) -> Answer {
         .filter(|_| more)
         .map(|oldest| format!("{address}?before={}&limit={}", oldest.played_time.as_millisecond(), query.limit));
     let href = format!("{address}?limit={}", query.limit);
-    Answer::json(200, &items::page(&href, query.limit, next, &found))
+    let texts = items::rendered(&mut visit.world.rendered, &found);
+    Answer::json_text(200, items::page(&href, query.limit, next, &found, &texts))
 }
 
 /// What exists for this reader now, or did at the moment that a fault says.
