@@ -19,3 +19,4 @@ pub mod cli;
 pub mod domain;
 pub mod plan;
 pub mod reconcile;
+pub mod runtime;

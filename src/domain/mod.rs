@@ -2,7 +2,6 @@
 
 pub mod answer;
 pub mod digest;
-pub mod failpoint;
 pub mod ledger;
 pub mod ledger_codec;
 pub mod listener;

@@ -18,7 +18,7 @@ use crate::api::TOKEN_HANDBACK_FINALIZER;
 use crate::api::secret::{SecretUse, USE_LABEL};
 use crate::api::v1alpha1::SpotifyAccount;
 use crate::domain::digest::TokenDigest;
-use crate::domain::failpoint;
+use super::failpoint;
 use crate::domain::name::ObjectName;
 use crate::domain::state_secret::StateSecret;
 use crate::domain::token::{Access, Grant, RefreshToken};

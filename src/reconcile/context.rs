@@ -37,6 +37,10 @@ pub trait Catalogue: Send + Sync {
     fn plan(&self, name: &str) -> Lookup<ScrobblePlan>;
     /// The labels of a namespace.
     fn namespace_labels(&self, namespace: &str) -> Option<BTreeMap<String, String>>;
+    /// Whether the watches have begun.
+    fn is_filled(&self) -> bool;
+    /// Waits until everything has been listed once.
+    fn wait_until_listed(&self) -> futures::future::BoxFuture<'_, ()>;
     /// Every account that a predicate holds for.
     fn accounts(&self, wanted: &dyn Fn(&SpotifyAccount) -> bool) -> Vec<Arc<SpotifyAccount>>;
 }

@@ -122,13 +122,13 @@ async fn claim_exchange_commit(ctx: &Arc<Context>, exchange: Exchange) -> Exchan
         Ok(claimed) => claimed,
         Err(outcome) => return outcome.into(),
     };
-    crate::domain::failpoint::reached("claimed");
+    super::failpoint::reached("claimed");
     if claimed_at.elapsed() >= CLAIM_LIFE.unsigned_abs() {
         // Somebody else may hold the token by now; nothing was sent.
         return RefreshOutcome::Conflict.into();
     }
     let answer = ctx.spotify.refresh(&exchange.app, &exchange.token.in_use.refresh_token).await;
-    crate::domain::failpoint::reached("exchanged");
+    super::failpoint::reached("exchanged");
     match answer {
         TokenAnswer::Granted(grant) => commit::commit(ctx, Commit { exchange, claimed, grant, answered: Instant::now() }).await,
         // The claim stays: whoever comes next has to know that the server may have acted.

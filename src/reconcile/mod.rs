@@ -5,6 +5,7 @@ mod app;
 mod commit;
 pub mod context;
 mod deletion;
+pub mod failpoint;
 pub mod exchange;
 pub mod live;
 mod observe;
@@ -22,7 +23,7 @@ use std::time::{Duration, Instant};
 use futures::FutureExt as _;
 use jiff::SignedDuration;
 use kube::core::DeserializeGuard;
-use kube::runtime::controller::Action;
+pub use kube::runtime::controller::Action;
 use kube::{Resource, ResourceExt as _};
 use tracing::Instrument as _;
 

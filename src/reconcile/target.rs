@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use kube::ResourceExt as _;
 use kube::core::DeserializeGuard;
-use kube::runtime::controller::Action;
 
-use super::Error;
+use super::{Action, Error};
 use super::app::{check, next, written};
 use super::context::Context;
 use crate::api::secret::SecretUse;

@@ -1,0 +1,240 @@
+//! `scrobble-operator run`.
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Args, ValueEnum};
+use ipnet::IpNet;
+use url::Url;
+
+use crate::adapters::http::AllowedRanges;
+use crate::api::v1alpha1::GoDuration;
+use crate::domain::name::ObjectName;
+use crate::runtime::clock::OperatorClock;
+use crate::runtime::leader::Election;
+use crate::runtime::telemetry::{self, LogFormat};
+use crate::runtime::{self, Configuration};
+
+/// Flags of `scrobble-operator run`. Each has an environment variable, `SCROBBLE_OPERATOR_` and its name.
+#[derive(Debug, Args)]
+pub struct RunArguments {
+    /// The kubeconfig; absent: the cluster that the process runs in, or the usual places
+    #[arg(long, value_name = "FILE", env = "SCROBBLE_OPERATOR_KUBECONFIG")]
+    kubeconfig: Option<PathBuf>,
+
+    /// Namespaces to watch, separated by commas; absent: all
+    #[arg(long, value_name = "NAMESPACES", value_delimiter = ',', env = "SCROBBLE_OPERATOR_NAMESPACES")]
+    namespaces: Vec<String>,
+
+    /// Base URL of Spotify's accounts service
+    #[arg(
+        long,
+        value_name = "URL",
+        default_value = "https://accounts.spotify.com",
+        env = "SCROBBLE_OPERATOR_SPOTIFY_ACCOUNTS_URL"
+    )]
+    spotify_accounts_url: Url,
+
+    /// Base URL of Spotify's Web API
+    #[arg(long, value_name = "URL", default_value = "https://api.spotify.com", env = "SCROBBLE_OPERATOR_SPOTIFY_API_URL")]
+    spotify_api_url: Url,
+
+    /// Where probes are served
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080", env = "SCROBBLE_OPERATOR_HTTP_ADDR")]
+    http_addr: SocketAddr,
+
+    /// How many accounts are worked on at the same time
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value_t = 32,
+        value_parser = clap::value_parser!(u16).range(1..),
+        env = "SCROBBLE_OPERATOR_CONCURRENCY"
+    )]
+    concurrency: u16,
+
+    /// An access token with less than this left is refreshed before it is used
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration, env = "SCROBBLE_OPERATOR_REFRESH_BUFFER")]
+    refresh_buffer: GoDuration,
+
+    /// The shortest time between two reads of one account, whatever its spec says
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration, env = "SCROBBLE_OPERATOR_MINIMUM_INTERVAL")]
+    minimum_interval: GoDuration,
+
+    /// Wait for the Lease before working; without it the Lease is kept all the same
+    #[arg(
+        long,
+        action = ArgAction::Set,
+        num_args = 0..=1,
+        require_equals = true,
+        default_value_t = false,
+        default_missing_value = "true",
+        env = "SCROBBLE_OPERATOR_LEADER_ELECT"
+    )]
+    leader_elect: bool,
+
+    /// For how long after a renewal nobody else takes the Lease
+    #[arg(long, value_name = "DURATION", default_value = "35s", value_parser = duration, env = "SCROBBLE_OPERATOR_LEADER_ELECT_LEASE_DURATION")]
+    leader_elect_lease_duration: GoDuration,
+
+    /// Without a renewal for this long the holder stops working
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration, env = "SCROBBLE_OPERATOR_LEADER_ELECT_RENEW_DEADLINE")]
+    leader_elect_renew_deadline: GoDuration,
+
+    /// The time between two tries to get or renew the Lease
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration, env = "SCROBBLE_OPERATOR_LEADER_ELECT_RETRY_PERIOD")]
+    leader_elect_retry_period: GoDuration,
+
+    /// The Lease's namespace; absent: the process's own (POD_NAMESPACE, the service account's), else the first watched
+    #[arg(long, value_name = "NAMESPACE", env = "SCROBBLE_OPERATOR_LEASE_NAMESPACE")]
+    lease_namespace: Option<String>,
+
+    /// The Lease's name
+    #[arg(long, value_name = "NAME", default_value = "scrobble-operator", env = "SCROBBLE_OPERATOR_LEASE_NAME")]
+    lease_name: String,
+
+    /// Private address ranges that targets and webhooks may be in, separated by commas
+    #[arg(long, value_name = "CIDR", value_delimiter = ',', env = "SCROBBLE_OPERATOR_ALLOW_PRIVATE_TARGETS")]
+    allow_private_targets: Vec<IpNet>,
+
+    /// How log lines look
+    #[arg(long, value_enum, default_value_t = Format::Json, env = "SCROBBLE_OPERATOR_LOG_FORMAT")]
+    log_format: Format,
+
+    /// What is logged: error, warn, info, debug or trace, or a filter such as scrobble_operator=debug
+    #[arg(long, value_name = "FILTER", default_value = "info", env = "SCROBBLE_OPERATOR_LOG_LEVEL")]
+    log_level: String,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    Json,
+    Text,
+}
+
+fn duration(text: &str) -> Result<GoDuration, String> {
+    text.parse::<GoDuration>().map_err(|error| error.to_string())
+}
+
+/// Runs the operator.
+///
+/// # Errors
+/// A message for people: what went wrong, and the causes.
+pub fn run(arguments: RunArguments) -> Result<(), String> {
+    let format = match arguments.log_format {
+        Format::Json => LogFormat::Json,
+        Format::Text => LogFormat::Text,
+    };
+    telemetry::start(format, &arguments.log_level);
+    arm_failpoint();
+    let configuration = configuration(arguments)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| chain(&error))?;
+    runtime.block_on(runtime::run(configuration)).map_err(|error| chain(&error))
+}
+
+fn configuration(arguments: RunArguments) -> Result<Configuration, String> {
+    let RunArguments {
+        kubeconfig,
+        namespaces,
+        spotify_accounts_url,
+        spotify_api_url,
+        http_addr,
+        concurrency,
+        refresh_buffer,
+        minimum_interval,
+        leader_elect,
+        leader_elect_lease_duration,
+        leader_elect_renew_deadline,
+        leader_elect_retry_period,
+        lease_namespace,
+        lease_name,
+        allow_private_targets,
+        log_format: _,
+        log_level: _,
+    } = arguments;
+    let namespaces: Vec<String> = namespaces.into_iter().filter(|namespace| !namespace.is_empty()).collect();
+    let lease_duration = real(&leader_elect_lease_duration);
+    let renew_deadline = real(&leader_elect_renew_deadline);
+    let retry_period = real(&leader_elect_retry_period);
+    if lease_duration <= renew_deadline || renew_deadline <= retry_period {
+        return Err("--leader-elect-lease-duration must be longer than --leader-elect-renew-deadline, and that longer than --leader-elect-retry-period".to_owned());
+    }
+    let lease_namespace = lease_namespace
+        .or_else(own_namespace)
+        .or_else(|| namespaces.first().cloned())
+        .ok_or("--lease-namespace is needed: the process does not run in a Pod and watches all namespaces")?;
+    let host = environment("HOSTNAME").unwrap_or_else(|| "scrobble-operator".to_owned());
+    let start = crate::domain::digest::hexadecimal(&rand::random::<[u8; 4]>());
+    Ok(Configuration {
+        kubeconfig,
+        namespaces,
+        spotify_accounts_url,
+        spotify_api_url,
+        http_address: http_addr,
+        concurrency,
+        refresh_buffer: refresh_buffer.duration(),
+        minimum_interval: minimum_interval.duration(),
+        allowed_ranges: AllowedRanges::new(allow_private_targets),
+        election: Election {
+            lease: ObjectName::new(lease_namespace, lease_name),
+            holder: format!("{host}_{start}"),
+            elect: leader_elect,
+            lease_duration,
+            renew_deadline,
+            retry_period,
+        },
+        clock: clock()?,
+    })
+}
+
+fn real(duration: &GoDuration) -> Duration {
+    Duration::try_from(duration.duration()).unwrap_or_default()
+}
+
+/// The namespace of the Pod that the process runs in.
+fn own_namespace() -> Option<String> {
+    const FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
+    environment("POD_NAMESPACE").or_else(|| std::fs::read_to_string(FILE).ok().map(|text| text.trim().to_owned()))
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the place that reads the environment")]
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+#[cfg(feature = "testing")]
+fn clock() -> Result<OperatorClock, String> {
+    match environment("SCROBBLE_OPERATOR_TEST_CLOCK") {
+        Some(text) => OperatorClock::parse(&text).map_err(|error| error.to_string()),
+        None => Ok(OperatorClock::system()),
+    }
+}
+
+#[cfg(not(feature = "testing"))]
+#[expect(clippy::unnecessary_wraps, reason = "the test build's clock can be refused")]
+fn clock() -> Result<OperatorClock, String> {
+    Ok(OperatorClock::system())
+}
+
+#[cfg(feature = "testing")]
+fn arm_failpoint() {
+    if let Some(point) = environment("SCROBBLE_OPERATOR_FAILPOINT") {
+        crate::reconcile::failpoint::arm(point);
+    }
+}
+
+#[cfg(not(feature = "testing"))]
+fn arm_failpoint() {}
+
+/// An error with its causes, in one line.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text = format!("{text}: {inner}");
+        cause = inner.source();
+    }
+    text
+}

@@ -1,0 +1,297 @@
+//! Watches and controllers.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use futures::future::{BoxFuture, join_all};
+use futures::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::ObjectMeta;
+use kube::core::{DeserializeGuard, PartialObjectMeta};
+use kube::runtime::controller::{Config, Controller, Error as ControllerError};
+use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::runtime::{Predicate as _, WatchStreamExt as _, predicates, watcher};
+use kube::{Api, Client, Resource, ResourceExt as _};
+use serde::de::DeserializeOwned;
+use tokio_util::sync::CancellationToken;
+
+use super::stores::{Scope, StoreCatalogue, Stores};
+use super::triggers::{Change, Changes};
+use crate::api::v1alpha1::{ScrobblePlan, ScrobbleTarget, SpotifyAccount, SpotifyApp};
+use crate::domain::name::ObjectName;
+use crate::reconcile::context::Context;
+use crate::reconcile::{Error, after_error, reconcile_account, reconcile_app, reconcile_plan, reconcile_target};
+
+type Guarded<K> = DeserializeGuard<K>;
+type Objects<K> = futures::stream::BoxStream<'static, Result<Guarded<K>, watcher::Error>>;
+
+/// A watch that is not run yet: its store, and its stream.
+struct Watch<K: Resource<DynamicType = ()> + Clone + 'static> {
+    store: Store<Guarded<K>>,
+    stream: Objects<K>,
+}
+
+/// Watches a kind. The store keeps objects without `managedFields`; the stream tells of what people changed, not of
+/// status writes.
+fn watch<K>(api: Api<Guarded<K>>, changes: &Changes, change: fn(&Guarded<K>) -> Option<Change>) -> Watch<K>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+{
+    let (store, writer) = reflector::store::<Guarded<K>>();
+    let changes = changes.clone();
+    let people = predicates::generation
+        .combine(predicates::annotations)
+        .combine(predicates::finalizers)
+        .combine(|object: &Guarded<K>| Some(u64::from(object.meta().deletion_timestamp.is_some())));
+    let stream = watcher(api, watcher::Config::default())
+        .default_backoff()
+        .modify(|object| object.meta_mut().managed_fields = None)
+        .reflect(writer)
+        .touched_objects()
+        .predicate_filter(people, kube::runtime::PredicateConfig::default())
+        .inspect_ok(move |object| {
+            if let Some(change) = change(object) {
+                changes.tell(change);
+            }
+        })
+        .boxed();
+    Watch { store, stream }
+}
+
+fn name_of<K: Resource<DynamicType = ()>>(object: &Guarded<K>) -> ObjectName {
+    let metadata: &ObjectMeta = object.meta();
+    ObjectName::new(metadata.namespace.clone().unwrap_or_default(), metadata.name.clone().unwrap_or_default())
+}
+
+/// How the controllers run.
+pub struct Settings {
+    /// The namespaces to watch; none means all.
+    pub namespaces: Vec<String>,
+    /// How many accounts of one namespace set are worked on at the same time.
+    pub concurrency: u16,
+}
+
+/// Fills the catalogue and runs all controllers until `stop`; the passes that run then are finished.
+pub async fn run(
+    client: Client,
+    settings: Settings,
+    ctx: Arc<Context>,
+    catalogue: Arc<StoreCatalogue>,
+    changes: Changes,
+    stop: CancellationToken,
+) {
+    let mut running: Vec<BoxFuture<'static, ()>> = Vec::new();
+    let mut scopes = Vec::new();
+    let namespaces: Vec<Option<String>> = match settings.namespaces.is_empty() {
+        true => vec![None],
+        false => settings.namespaces.into_iter().map(Some).collect(),
+    };
+    let config = Config::default().concurrency(settings.concurrency);
+    for namespace in namespaces {
+        let namespace = namespace.as_deref();
+        let accounts = watch::<SpotifyAccount>(api(&client, namespace), &changes, |object| {
+            object.0.as_ref().ok().map(Change::of_account)
+        });
+        let apps = watch::<SpotifyApp>(api(&client, namespace), &changes, |object| Some(Change::App(name_of(object))));
+        let targets = watch::<ScrobbleTarget>(api(&client, namespace), &changes, |object| {
+            Some(Change::Target(name_of(object)))
+        });
+        scopes.push(Scope {
+            accounts: accounts.store.clone(),
+            apps: apps.store.clone(),
+            targets: targets.store.clone(),
+        });
+        running.push(run_accounts(accounts, config.clone(), &ctx, &changes, &stop));
+        running.push(run_apps(apps, &ctx, &changes, &stop));
+        running.push(run_targets(targets, &ctx, &changes, &stop));
+    }
+    let plans = watch::<ScrobblePlan>(Api::all(client.clone()), &changes, |object| Some(Change::Plan(name_of(object).name)));
+    let (namespaces, namespace_watch) = watch_namespaces(&client, &changes, &stop);
+    catalogue.fill(Stores { scopes, plans: plans.store.clone(), namespaces });
+    running.push(run_plans(plans, &ctx, &changes, &stop));
+    running.push(namespace_watch);
+    join_all(running).await;
+}
+
+fn api<K>(client: &Client, namespace: Option<&str>) -> Api<K>
+where
+    K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>,
+{
+    namespace.map_or_else(|| Api::all(client.clone()), |namespace| Api::namespaced(client.clone(), namespace))
+}
+
+fn run_accounts(
+    watch: Watch<SpotifyAccount>,
+    config: Config,
+    ctx: &Arc<Context>,
+    changes: &Changes,
+    stop: &CancellationToken,
+) -> BoxFuture<'static, ()> {
+    let store = watch.store.clone();
+    let concerned = changes.listen().flat_map(move |change| {
+        let accounts = store.state().into_iter();
+        let found: Vec<_> = accounts
+            .filter(|guarded| guarded.0.as_ref().is_ok_and(|account| change.concerns(account)))
+            .map(|guarded| ObjectRef::from_obj(&*guarded))
+            .collect();
+        futures::stream::iter(found)
+    });
+    let live = Arc::clone(ctx);
+    let ready = all_ready(ctx);
+    let passes = Controller::for_stream(watch.stream, watch.store)
+        .with_config(config)
+        .reconcile_on(concerned)
+        .graceful_shutdown_on(stop.clone().cancelled_owned())
+        .run(
+            move |account, ctx| {
+                let ready = ready.clone();
+                async move {
+                    // An app that is not listed yet is not an app that does not exist.
+                    ready.await;
+                    reconcile_account(account, ctx).await
+                }
+            },
+            after_error,
+            Arc::clone(ctx),
+        );
+    drain(passes, "SpotifyAccount", move |gone| {
+        if let Some(uid) = gone {
+            live.live.forget(&uid);
+        }
+    })
+}
+
+/// Done once every store has been listed.
+fn all_ready(ctx: &Arc<Context>) -> futures::future::Shared<BoxFuture<'static, ()>> {
+    let ctx = Arc::clone(ctx);
+    async move { ctx.catalogue.wait_until_listed().await }.boxed().shared()
+}
+
+fn run_apps(
+    watch: Watch<SpotifyApp>,
+    ctx: &Arc<Context>,
+    changes: &Changes,
+    stop: &CancellationToken,
+) -> BoxFuture<'static, ()> {
+    let concerned = changes.listen().filter_map(|change| async move {
+        match change {
+            Change::Account { app, .. } => Some(ObjectRef::<Guarded<SpotifyApp>>::new(&app.name).within(&app.namespace)),
+            _ => None,
+        }
+    });
+    let passes = Controller::for_stream(watch.stream, watch.store)
+        .with_config(Config::default().concurrency(4))
+        .reconcile_on(concerned)
+        .graceful_shutdown_on(stop.clone().cancelled_owned())
+        .run(reconcile_app, after_error, Arc::clone(ctx));
+    drain(passes, "SpotifyApp", |_| ())
+}
+
+fn run_targets(
+    watch: Watch<ScrobbleTarget>,
+    ctx: &Arc<Context>,
+    changes: &Changes,
+    stop: &CancellationToken,
+) -> BoxFuture<'static, ()> {
+    let concerned = changes.listen().flat_map(|change| {
+        let targets = match change {
+            Change::Account { targets, .. } => targets,
+            _ => Vec::new(),
+        };
+        let reference =
+            |name: ObjectName| ObjectRef::<Guarded<ScrobbleTarget>>::new(&name.name).within(&name.namespace);
+        futures::stream::iter(targets.into_iter().map(reference))
+    });
+    let passes = Controller::for_stream(watch.stream, watch.store)
+        .with_config(Config::default().concurrency(4))
+        .reconcile_on(concerned)
+        .graceful_shutdown_on(stop.clone().cancelled_owned())
+        .run(reconcile_target, after_error, Arc::clone(ctx));
+    drain(passes, "ScrobbleTarget", |_| ())
+}
+
+fn run_plans(
+    watch: Watch<ScrobblePlan>,
+    ctx: &Arc<Context>,
+    changes: &Changes,
+    stop: &CancellationToken,
+) -> BoxFuture<'static, ()> {
+    let store = watch.store.clone();
+    let concerned = changes.listen().flat_map(move |change| {
+        // Another plan may name this one as its fallback.
+        let plans = if matches!(change, Change::Plan(_)) { store.state() } else { Vec::new() };
+        futures::stream::iter(plans.into_iter().map(|plan| ObjectRef::from_obj(&*plan)))
+    });
+    let passes = Controller::for_stream(watch.stream, watch.store)
+        .with_config(Config::default().concurrency(4))
+        .reconcile_on(concerned)
+        .graceful_shutdown_on(stop.clone().cancelled_owned())
+        .run(reconcile_plan, after_error, Arc::clone(ctx));
+    drain(passes, "ScrobblePlan", |_| ())
+}
+
+type NamespaceMetadata = PartialObjectMeta<Namespace>;
+
+fn watch_namespaces(
+    client: &Client,
+    changes: &Changes,
+    stop: &CancellationToken,
+) -> (Store<NamespaceMetadata>, BoxFuture<'static, ()>) {
+    let (store, writer) = reflector::store::<NamespaceMetadata>();
+    let changes = changes.clone();
+    let mut known: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+    let stream = watcher(Api::<NamespaceMetadata>::all(client.clone()), watcher::Config::default())
+        .default_backoff()
+        .modify(|namespace| {
+            namespace.metadata.managed_fields = None;
+            namespace.metadata.annotations = None;
+        })
+        .reflect(writer)
+        .touched_objects()
+        .take_until(stop.clone().cancelled_owned());
+    let task = stream
+        .for_each(move |namespace| {
+            match namespace {
+                Ok(namespace) => {
+                    let labels = namespace.labels().clone();
+                    if known.insert(namespace.name_any(), labels.clone()).is_some_and(|before| before != labels) {
+                        changes.tell(Change::Namespace(namespace.name_any()));
+                    }
+                }
+                Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "the watch of namespaces failed"),
+            }
+            std::future::ready(())
+        })
+        .boxed();
+    (store, task)
+}
+
+/// Runs a controller to its end and logs what it could not do, each failure once.
+fn drain<K>(
+    passes: impl Stream<Item = Result<(ObjectRef<K>, kube::runtime::controller::Action), ControllerError<Error, watcher::Error>>>
+    + Send
+    + 'static,
+    kind: &'static str,
+    gone: impl Fn(Option<String>) + Send + 'static,
+) -> BoxFuture<'static, ()>
+where
+    K: Resource<DynamicType = ()> + 'static,
+{
+    passes
+        .for_each(move |ended| {
+            match ended {
+                Ok(_) => {}
+                Err(ControllerError::ObjectNotFound(reference)) => gone(reference.extra.uid),
+                Err(ControllerError::ReconcilerFailed(error, reference)) => tracing::error!(
+                    kind,
+                    object = format!("{}/{}", reference.namespace.unwrap_or_default(), reference.name),
+                    error = &error as &dyn std::error::Error,
+                    "a pass failed"
+                ),
+                Err(error) => tracing::warn!(kind, error = &error as &dyn std::error::Error, "the watch failed"),
+            }
+            std::future::ready(())
+        })
+        .boxed()
+}

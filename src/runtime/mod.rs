@@ -1,0 +1,256 @@
+//! Wiring, and the order of start and stop.
+//!
+//! Start: probes, then the Lease, then watches and controllers. Stop: no new pass, running passes end, exchanges are
+//! committed however long that takes, the Lease is given back.
+
+pub mod clock;
+pub mod controllers;
+pub mod http;
+pub mod leader;
+pub mod stores;
+pub mod telemetry;
+pub mod triggers;
+
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use kube::Client;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use crate::adapters::http::{AllowedRanges, GuardedClient, build_open_client};
+use crate::adapters::kube::Cluster;
+use crate::adapters::spotify::Spotify;
+use crate::plan::observed::Duty;
+use crate::reconcile::context::{Clock, Context, Turns};
+use crate::reconcile::exchange::Exchanges;
+use crate::reconcile::live::LiveAccounts;
+use clock::OperatorClock;
+use http::Readiness;
+use leader::Election;
+use stores::StoreCatalogue;
+use triggers::Changes;
+
+/// After SIGTERM, running passes take no new step once this is over; what is left is for exchanges and the Lease.
+const PASSES_END: Duration = Duration::from_secs(12);
+
+/// Everything that flags say.
+pub struct Configuration {
+    /// The kubeconfig; none: the cluster the process runs in, or the usual places.
+    pub kubeconfig: Option<std::path::PathBuf>,
+    /// The namespaces to watch; none means all.
+    pub namespaces: Vec<String>,
+    /// Base URL of Spotify's accounts service.
+    pub spotify_accounts_url: Url,
+    /// Base URL of Spotify's Web API.
+    pub spotify_api_url: Url,
+    /// Where probes are served.
+    pub http_address: SocketAddr,
+    /// How many accounts are worked on at the same time.
+    pub concurrency: u16,
+    /// An access token with less than this left is refreshed first.
+    pub refresh_buffer: SignedDuration,
+    /// The shortest time between two reads of one account.
+    pub minimum_interval: SignedDuration,
+    /// Private ranges that targets may be in.
+    pub allowed_ranges: AllowedRanges,
+    /// How the Lease is held.
+    pub election: Election,
+    /// The clock.
+    pub clock: OperatorClock,
+}
+
+/// The operator cannot start, or has to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// No way to the cluster.
+    #[error("the cluster's configuration cannot be read")]
+    Cluster(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// No TLS.
+    #[error("the platform's certificates cannot be loaded")]
+    Certificates(#[source] reqwest::Error),
+    /// The address of the probes.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Signals cannot be caught.
+    #[error("signals cannot be caught")]
+    Signals(#[source] std::io::Error),
+    /// The Lease is somebody else's.
+    #[error("the Lease was lost: somebody else is on duty")]
+    LeaseLost,
+}
+
+/// Runs the operator until SIGTERM or SIGINT, or until the Lease is lost.
+///
+/// # Errors
+/// See [`RunError`].
+pub async fn run(configuration: Configuration) -> Result<(), RunError> {
+    let stop = CancellationToken::new();
+    let readiness = Readiness::starting("starting");
+    stop_on_signal(stop.clone())?;
+    let client = client(configuration.kubeconfig.as_deref()).await?;
+    let clock: Arc<dyn Clock> = Arc::new(configuration.clock);
+    let catalogue = Arc::new(StoreCatalogue::default());
+    let cluster = Cluster::new(client.clone(), configuration.election.holder.clone());
+    let ctx = Arc::new(Context {
+        cluster: cluster.clone(),
+        spotify: Spotify::new(
+            build_open_client().map_err(RunError::Certificates)?,
+            configuration.spotify_accounts_url,
+            configuration.spotify_api_url,
+        ),
+        http: GuardedClient::new(&configuration.allowed_ranges).map_err(RunError::Certificates)?,
+        catalogue: Arc::<StoreCatalogue>::clone(&catalogue),
+        clock: Arc::clone(&clock),
+        settings: crate::plan::Settings {
+            refresh_buffer: configuration.refresh_buffer,
+            minimum_interval: configuration.minimum_interval,
+        },
+        duty: OnceLock::new(),
+        holder: configuration.election.holder.clone(),
+        exchanges: Exchanges::default(),
+        live: LiveAccounts::default(),
+        turns: Turns::default(),
+        stopping: CancellationToken::new(),
+    });
+    let address = configuration.http_address;
+    let server_stop = CancellationToken::new();
+    let mut server = tokio::spawn(http::serve(address, readiness.clone(), server_stop.clone()));
+
+    let work = on_duty(&configuration.election, configuration.clock, &ctx, &catalogue, &readiness, &stop, controllers::Settings {
+        namespaces: configuration.namespaces,
+        concurrency: configuration.concurrency,
+    }, client);
+    let ended = tokio::select! {
+        ended = work => ended,
+        served = &mut server => match served {
+            Ok(Err(source)) => Err(RunError::Listen { address, source }),
+            _ => Ok(()),
+        },
+    };
+    server_stop.cancel();
+    ended
+}
+
+#[expect(clippy::too_many_arguments, reason = "the parts of one process, wired once")]
+async fn on_duty(
+    election: &Election,
+    clock: OperatorClock,
+    ctx: &Arc<Context>,
+    catalogue: &Arc<StoreCatalogue>,
+    readiness: &Readiness,
+    stop: &CancellationToken,
+    settings: controllers::Settings,
+    client: Client,
+) -> Result<(), RunError> {
+    if election.elect {
+        // A standby is ready: it can take over.
+        readiness.wait_for("the API server cannot be reached");
+        if ctx.cluster.lease(&election.lease).await.is_ok() {
+            readiness.ready();
+        }
+    }
+    let mut held = tokio::select! {
+        () = stop.cancelled() => return Ok(()),
+        held = election.acquire(&ctx.cluster, &clock) => held,
+    };
+    let duty = Duty { since: clock.now(), before_until: held.before_until.map(|until| clock.convert(until)) };
+    let _ = ctx.duty.set(duty);
+    tracing::info!(since = %duty.since, before_until = ?duty.before_until.map(|time| time.to_string()), "on duty");
+    if !election.elect {
+        readiness.wait_for("the objects are not listed yet");
+    }
+    let passes_stop = stop.child_token();
+    let controllers = tokio::spawn(controllers::run(
+        client,
+        settings,
+        Arc::clone(ctx),
+        Arc::clone(catalogue),
+        Changes::default(),
+        passes_stop.clone(),
+    ));
+    let listed = {
+        let (ctx, readiness) = (Arc::clone(ctx), readiness.clone());
+        tokio::spawn(async move {
+            while !ctx.catalogue.is_filled() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            ctx.catalogue.wait_until_listed().await;
+            readiness.ready();
+        })
+    };
+    let kept = election.keep(&ctx.cluster, &clock, &mut held, stop).await;
+    let off_duty = clock.real_now();
+    listed.abort();
+    passes_stop.cancel();
+    readiness.wait_for("shutting down");
+    finish(ctx, controllers).await;
+    if !kept {
+        return Err(RunError::LeaseLost);
+    }
+    election.release(&ctx.cluster, held, off_duty).await;
+    Ok(())
+}
+
+/// Lets running passes end, then waits for exchanges: a new token is stored before the process ends.
+async fn finish(ctx: &Arc<Context>, controllers: tokio::task::JoinHandle<()>) {
+    let hurry = {
+        let stopping = ctx.stopping.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(PASSES_END).await;
+            stopping.cancel();
+        })
+    };
+    if tokio::time::timeout(PASSES_END * 3 / 2, controllers).await.is_err() {
+        tracing::warn!("some passes did not end in time; what they did is recognised later");
+    }
+    hurry.abort();
+    let waiting = async {
+        loop {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            tracing::warn!(exchanges = ctx.exchanges.in_flight(), "new tokens are not stored yet; staying until they are");
+        }
+    };
+    tokio::select! {
+        () = ctx.exchanges.finish() => {}
+        () = waiting => {}
+    }
+}
+
+fn stop_on_signal(stop: CancellationToken) -> Result<(), RunError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signals)?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("asked to stop");
+        stop.cancel();
+    });
+    Ok(())
+}
+
+async fn client(kubeconfig: Option<&std::path::Path>) -> Result<Client, RunError> {
+    let configuration = match kubeconfig {
+        None => kube::Config::infer().await.map_err(|error| RunError::Cluster(Box::new(error)))?,
+        Some(path) => {
+            let kubeconfig = Kubeconfig::read_from(path).map_err(|error| RunError::Cluster(Box::new(error)))?;
+            let options = KubeConfigOptions::default();
+            kube::Config::from_custom_kubeconfig(kubeconfig, &options)
+                .await
+                .map_err(|error| RunError::Cluster(Box::new(error)))?
+        }
+    };
+    Client::try_from(configuration).map_err(|error| RunError::Cluster(Box::new(error)))
+}

@@ -1,0 +1,119 @@
+//! What the watches know, and who has to be looked at when something changes.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::ResourceExt as _;
+use kube::core::{DeserializeGuard, PartialObjectMeta};
+use kube::runtime::reflector::{ObjectRef, Store};
+
+use crate::api::v1alpha1::{ScrobblePlan, ScrobbleTarget, SpotifyAccount, SpotifyApp};
+use crate::domain::name::ObjectName;
+use crate::plan::Lookup;
+use crate::reconcile::context::Catalogue;
+
+/// The stores of one watched namespace, or of all.
+pub struct Scope {
+    /// The accounts.
+    pub accounts: Store<DeserializeGuard<SpotifyAccount>>,
+    /// The apps.
+    pub apps: Store<DeserializeGuard<SpotifyApp>>,
+    /// The targets.
+    pub targets: Store<DeserializeGuard<ScrobbleTarget>>,
+}
+
+/// All stores.
+pub struct Stores {
+    /// One for each watched namespace, or one for all.
+    pub scopes: Vec<Scope>,
+    /// The plans.
+    pub plans: Store<DeserializeGuard<ScrobblePlan>>,
+    /// The namespaces' metadata.
+    pub namespaces: Store<PartialObjectMeta<Namespace>>,
+}
+
+/// The catalogue: empty until this process is on duty and watches.
+#[derive(Default)]
+pub struct StoreCatalogue(OnceLock<Stores>);
+
+impl StoreCatalogue {
+    /// Sets the stores, once.
+    pub fn fill(&self, stores: Stores) {
+        let _ = self.0.set(stores);
+    }
+
+    /// The stores, if this process watches.
+    pub fn stores(&self) -> Option<&Stores> {
+        self.0.get()
+    }
+}
+
+fn find<K>(store: &Store<DeserializeGuard<K>>, name: &ObjectName) -> Lookup<K>
+where
+    K: kube::Resource<DynamicType = ()> + Clone + 'static,
+{
+    let mut reference = ObjectRef::<DeserializeGuard<K>>::new(&name.name);
+    if !name.namespace.is_empty() {
+        reference = reference.within(&name.namespace);
+    }
+    match store.get(&reference).map(|guarded| guarded.0.clone()) {
+        Some(Ok(object)) => Lookup::Found(Arc::new(object)),
+        Some(Err(_)) => Lookup::Unreadable,
+        None => Lookup::Missing,
+    }
+}
+
+impl Catalogue for StoreCatalogue {
+    fn app(&self, name: &ObjectName) -> Lookup<SpotifyApp> {
+        let scopes = self.stores().map(|stores| stores.scopes.as_slice()).unwrap_or_default();
+        first(scopes.iter().map(|scope| find(&scope.apps, name)))
+    }
+
+    fn target(&self, name: &ObjectName) -> Lookup<ScrobbleTarget> {
+        let scopes = self.stores().map(|stores| stores.scopes.as_slice()).unwrap_or_default();
+        first(scopes.iter().map(|scope| find(&scope.targets, name)))
+    }
+
+    fn plan(&self, name: &str) -> Lookup<ScrobblePlan> {
+        self.stores().map_or(Lookup::Missing, |stores| find(&stores.plans, &ObjectName::new("", name)))
+    }
+
+    fn namespace_labels(&self, namespace: &str) -> Option<BTreeMap<String, String>> {
+        let found = self.stores()?.namespaces.get(&ObjectRef::new(namespace))?;
+        Some(found.labels().clone())
+    }
+
+    fn is_filled(&self) -> bool {
+        self.stores().is_some()
+    }
+
+    fn wait_until_listed(&self) -> BoxFuture<'_, ()> {
+        async move {
+            let Some(stores) = self.stores() else { return };
+            // A watch that ends before it listed anything ends with the process.
+            for scope in &stores.scopes {
+                let _ = scope.accounts.wait_until_ready().await;
+                let _ = scope.apps.wait_until_ready().await;
+                let _ = scope.targets.wait_until_ready().await;
+            }
+            let _ = stores.plans.wait_until_ready().await;
+            let _ = stores.namespaces.wait_until_ready().await;
+        }
+        .boxed()
+    }
+
+    fn accounts(&self, wanted: &dyn Fn(&SpotifyAccount) -> bool) -> Vec<Arc<SpotifyAccount>> {
+        let scopes = self.stores().map(|stores| stores.scopes.as_slice()).unwrap_or_default();
+        let state = scopes.iter().flat_map(|scope| scope.accounts.state());
+        state
+            .filter_map(|guarded| guarded.0.as_ref().ok().filter(|account| wanted(account)).cloned().map(Arc::new))
+            .collect()
+    }
+}
+
+fn first<T>(mut lookups: impl Iterator<Item = Lookup<T>>) -> Lookup<T> {
+    lookups.find(|lookup| !matches!(lookup, Lookup::Missing)).unwrap_or(Lookup::Missing)
+}

@@ -1,0 +1,93 @@
+//! Which objects have to be looked at because another one changed.
+
+use futures::{Stream, StreamExt as _, stream};
+use kube::ResourceExt as _;
+use tokio::sync::broadcast;
+
+use crate::api::v1alpha1::{NamespacedReference, SpotifyAccount};
+use crate::domain::name::ObjectName;
+
+/// Something changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// An app.
+    App(ObjectName),
+    /// A target.
+    Target(ObjectName),
+    /// A plan, by name.
+    Plan(String),
+    /// A namespace's metadata.
+    Namespace(String),
+    /// An account: what it refers to.
+    Account {
+        /// Its name.
+        name: ObjectName,
+        /// Its token Secret.
+        token_secret: String,
+        /// Its app.
+        app: ObjectName,
+        /// Its targets.
+        targets: Vec<ObjectName>,
+    },
+    /// So much that some of it was not noted.
+    Everything,
+}
+
+/// Tells about changes.
+#[derive(Clone)]
+pub struct Changes(broadcast::Sender<Change>);
+
+impl Default for Changes {
+    fn default() -> Self {
+        Self(broadcast::channel(4096).0)
+    }
+}
+
+impl Changes {
+    /// Tells everybody.
+    pub fn tell(&self, change: Change) {
+        // Nobody listens before the controllers start: they look at everything then.
+        let _ = self.0.send(change);
+    }
+
+    /// The changes from now on.
+    pub fn listen(&self) -> impl Stream<Item = Change> + Send + 'static {
+        stream::unfold(self.0.subscribe(), |mut receiver| async move {
+            match receiver.recv().await {
+                Ok(change) => Some((change, receiver)),
+                Err(broadcast::error::RecvError::Lagged(_)) => Some((Change::Everything, receiver)),
+                Err(broadcast::error::RecvError::Closed) => None,
+            }
+        })
+        .boxed()
+    }
+}
+
+impl Change {
+    /// The change of an account.
+    pub fn of_account(account: &SpotifyAccount) -> Self {
+        let namespace = account.namespace().unwrap_or_default();
+        let name = |reference: &NamespacedReference| ObjectName::new(reference.namespace_or(&namespace), &reference.name);
+        Self::Account {
+            name: ObjectName::new(&namespace, account.name_any()),
+            token_secret: account.spec.token_secret_ref.name.clone(),
+            app: name(&account.spec.app_ref),
+            targets: account.spec.targets.iter().map(|target| name(&target.target_ref)).collect(),
+        }
+    }
+
+    /// Whether an account has to be looked at.
+    pub fn concerns(&self, account: &SpotifyAccount) -> bool {
+        let Self::Account { name, token_secret, app, targets } = Self::of_account(account) else { return false };
+        match self {
+            Self::Everything => true,
+            Self::App(changed) => *changed == app,
+            Self::Target(changed) => targets.contains(changed),
+            Self::Plan(changed) => account.spec.plan.as_ref() == Some(changed),
+            Self::Namespace(changed) => *changed == name.namespace,
+            Self::Account { name: changed, token_secret: secret, .. } => {
+                *changed != name && changed.namespace == name.namespace && *secret == token_secret
+            }
+        }
+    }
+}
