@@ -243,7 +243,7 @@ pub enum TokenChange {
         /// Absent: the listener's app.
         #[serde(default)]
         client_id: Option<String>,
-        /// Absent: [`READ_PLAYS`] alone.
+        /// Absent: `user-read-recently-played` alone.
         #[serde(default)]
         scope: Option<String>,
         /// Absent: with the secret if the app has one.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use scrobble_simulator::api::{Effect, Endpoint, NewFault, NewPlay, RecordFilter, Tokens};
+use scrobble_simulator::api::{Effect, Endpoint, NewFault, NewPlay, Record, RecordFilter, Tokens};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -33,6 +33,19 @@ async fn read_to_end(mut stream: TcpStream) -> String {
     let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut bytes)).await;
     read.expect("the connection is closed").unwrap();
     String::from_utf8(bytes).unwrap()
+}
+
+/// The first request after the one of this number, waited for.
+async fn record_after(stage: &Stage, seq: u64) -> Record {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    loop {
+        let records = stage.simulator.requests(&RecordFilter::default().since(seq)).await.unwrap();
+        if let Some(record) = records.into_iter().next() {
+            return record;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "no request was recorded");
+        tokio::task::yield_now().await;
+    }
 }
 
 async fn script(stage: &Stage, effect: Effect) {
@@ -77,13 +90,7 @@ async fn a_hang_never_answers_and_ends_with_the_client() {
         script(&stage, effect).await;
         let before = stage.simulator.last_seq().await.unwrap();
         let mut stream = connect(&stage, &tokens).await;
-        let record = loop {
-            let records = stage.simulator.requests(&RecordFilter::default().since(before)).await.unwrap();
-            if let [record] = records.as_slice() {
-                break record.clone();
-            }
-            tokio::task::yield_now().await;
-        };
+        let record = record_after(&stage, before).await;
         assert_eq!((record.status, record.acted), (None, acted));
         let mut byte = [0];
         let silence = tokio::time::timeout(Duration::from_millis(50), stream.read(&mut byte)).await;
@@ -98,16 +105,7 @@ async fn a_delayed_service_acts_even_if_the_client_has_gone() {
     script(&stage, Effect::DelayBefore { milliseconds: 100 }).await;
     let before = stage.simulator.last_seq().await.unwrap();
     drop(connect(&stage, &tokens).await);
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
-    loop {
-        let records = stage.simulator.requests(&RecordFilter::default().since(before)).await.unwrap();
-        if let [record] = records.as_slice() {
-            assert!(record.acted);
-            break;
-        }
-        assert!(tokio::time::Instant::now() < deadline, "it never acted");
-        tokio::task::yield_now().await;
-    }
+    assert!(record_after(&stage, before).await.acted);
     script(&stage, Effect::DelayAfter { milliseconds: 20 }).await;
     assert_eq!(stage.recently_played(&tokens.access_token, "").await.status, 200);
 }
