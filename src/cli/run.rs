@@ -38,7 +38,12 @@ pub struct RunArguments {
     spotify_accounts_url: Url,
 
     /// Base URL of Spotify's Web API
-    #[arg(long, value_name = "URL", default_value = "https://api.spotify.com", env = "SCROBBLE_OPERATOR_SPOTIFY_API_URL")]
+    #[arg(
+        long,
+        value_name = "URL",
+        default_value = "https://api.spotify.com",
+        env = "SCROBBLE_OPERATOR_SPOTIFY_API_URL"
+    )]
     spotify_api_url: Url,
 
     /// Where probes are served

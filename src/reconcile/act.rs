@@ -46,9 +46,10 @@ pub(super) async fn act(
         keep_credentials(live, progress, entry, result);
     }
     let live = &*live;
+    let known_listener = listener(account, progress);
     let delivered = deliveries
         .into_iter()
-        .map(|(entry, batches)| deliver(ctx, account, observed, live, entry, batches));
+        .map(|(entry, batches)| deliver(ctx, known_listener.as_deref(), observed, live, entry, batches));
     for (entry, done) in join_all(delivered).await {
         progress.deliveries.entry(entry).or_default().submissions.extend(done.submissions);
     }
@@ -104,7 +105,11 @@ async fn refresh(
 }
 
 /// The app's side of a refresh, if the token's flow fits it.
-async fn app_credentials(ctx: &Context, observed: &Observed, flow: Option<Flow>) -> Result<AppCredentials, RefreshOutcome> {
+async fn app_credentials(
+    ctx: &Context,
+    observed: &Observed,
+    flow: Option<Flow>,
+) -> Result<AppCredentials, RefreshOutcome> {
     let Lookup::Found(app) = &observed.app else { return Err(RefreshOutcome::Conflict) };
     let client_id = app.spec.client_id.clone();
     match (&app.spec.client_secret_ref, flow) {
@@ -209,7 +214,7 @@ fn keep_credentials(live: &mut Live, progress: &mut Progress, entry: String, pre
 /// Sends one target's requests one after the other and stops at the first that is not taken.
 async fn deliver(
     ctx: &Context,
-    account: &SpotifyAccount,
+    listener: Option<&str>,
     observed: &Observed,
     live: &Live,
     entry: String,
@@ -218,7 +223,7 @@ async fn deliver(
     let mut done = TargetProgress::default();
     let found = observed.targets.iter().find(|target| target.entry == entry);
     let Some(TargetEntry { target: Lookup::Found(target), name, .. }) = found else { return (entry, done) };
-    let service = live.credentials.get(&entry).and_then(|credentials| service(account, target, name, credentials));
+    let service = live.credentials.get(&entry).and_then(|credentials| service(listener, target, name, credentials));
     let Some(service) = service else {
         let answer = Delivery::NotNow { retry_after: None, trouble: Trouble::UrlRefused("it cannot be read") };
         done.submissions.extend(batches.into_iter().map(|plays| {
@@ -249,21 +254,28 @@ async fn deliver(
     (entry, done)
 }
 
+/// The listener as Spotify names them: as asked in this pass, or as known.
+fn listener(account: &SpotifyAccount, progress: &Progress) -> Option<String> {
+    match &progress.listener {
+        Some(ApiAnswer::Found(listener)) => Some(listener.account_id.clone()),
+        _ => account.status.as_ref()?.authorization.as_ref()?.spotify_account_id.clone(),
+    }
+}
+
 fn service(
-    account: &SpotifyAccount,
+    listener: Option<&str>,
     scrobble_target: &ScrobbleTarget,
     name: &ObjectName,
     credentials: &LiveCredentials,
 ) -> Option<Service> {
     let url = target::url(scrobble_target)?;
-    let listener = || account.status.as_ref()?.authorization.as_ref()?.spotify_account_id.clone();
     match scrobble_target.spec.target_type {
         TargetType::ListenBrainz => Some(Service::ListenBrainz { url, token: credentials.credential.clone()? }),
         TargetType::Webhook => Some(Service::Webhook {
             url,
             signing_key: credentials.signing_key.clone(),
             target: name.to_string(),
-            listener: listener()?,
+            listener: listener?.to_owned(),
         }),
         TargetType::LastFm | TargetType::Maloja => None,
     }

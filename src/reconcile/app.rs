@@ -5,9 +5,9 @@ use std::sync::Arc;
 use kube::ResourceExt as _;
 use kube::core::DeserializeGuard;
 
-use super::{Action, Error};
 use super::context::Context;
 use super::secret_access;
+use super::{Action, Error};
 use crate::api::secret::SecretUse;
 use crate::api::v1alpha1::{SecretKeyReference, SpotifyApp};
 use crate::domain::name::ObjectName;

@@ -10,6 +10,7 @@ use kube::Resource as _;
 
 use super::context::Context;
 use super::exchange::{Exchange, Exchanged};
+use super::failpoint;
 use super::live::LiveToken;
 use super::token::{load_state, state_secret_name};
 use crate::adapters::kube::ClusterError;
@@ -18,7 +19,6 @@ use crate::api::TOKEN_HANDBACK_FINALIZER;
 use crate::api::secret::{SecretUse, USE_LABEL};
 use crate::api::v1alpha1::SpotifyAccount;
 use crate::domain::digest::TokenDigest;
-use super::failpoint;
 use crate::domain::name::ObjectName;
 use crate::domain::state_secret::StateSecret;
 use crate::domain::token::{Access, Grant, RefreshToken};
@@ -65,13 +65,21 @@ pub(super) async fn commit(ctx: &Arc<Context>, commit: Commit) -> Exchanged {
     let view = TokenView {
         expires_at: Some(expires_at),
         authorization_id: mark.authorization.clone(),
-        scopes: commit.grant.scope.as_deref().map_or_else(|| before.in_use.view.scopes.clone(), |scope| scopes(Some(scope))),
+        scopes: commit
+            .grant
+            .scope
+            .as_deref()
+            .map_or_else(|| before.in_use.view.scopes.clone(), |scope| scopes(Some(scope))),
         interrupted: None,
         ..before.in_use.view.clone()
     };
     let in_use = TokenInUse { refresh_token: newest, access: Some(access), view: view.clone(), mark, put_back: false };
     let outcome = RefreshOutcome::Refreshed { token: view, time, rotated: rotated.is_some() };
-    tracing::info!(rotated = rotated.is_some(), milliseconds = commit.answered.elapsed().as_secs_f64() * 1000.0, "tokens stored");
+    tracing::info!(
+        rotated = rotated.is_some(),
+        milliseconds = commit.answered.elapsed().as_secs_f64() * 1000.0,
+        "tokens stored"
+    );
     Exchanged { outcome, token: Some(LiveToken { in_use, secret, state }) }
 }
 
@@ -87,7 +95,12 @@ impl Backoff {
 }
 
 /// Stores a rotated token in the state Secret, and sees to the finalizer that goes with it.
-async fn store_state(ctx: &Arc<Context>, commit: &Commit, token: &RefreshToken, mark: &LineageMark) -> (StateSecret, String) {
+async fn store_state(
+    ctx: &Arc<Context>,
+    commit: &Commit,
+    token: &RefreshToken,
+    mark: &LineageMark,
+) -> (StateSecret, String) {
     let exchange = &commit.exchange;
     let name = state_secret_name(&exchange.namespace, exchange.uid());
     let mut known = exchange.token.state.clone();
@@ -95,7 +108,11 @@ async fn store_state(ctx: &Arc<Context>, commit: &Commit, token: &RefreshToken, 
     loop {
         let mut state = known.as_ref().map_or_else(
             || StateSecret { refresh_token: token.clone(), mark: mark.clone(), replaced: Vec::new() },
-            |(state, _)| StateSecret { refresh_token: token.clone(), mark: mark.clone(), replaced: state.replaced.clone() },
+            |(state, _)| StateSecret {
+                refresh_token: token.clone(),
+                mark: mark.clone(),
+                replaced: state.replaced.clone(),
+            },
         );
         state.replace(TokenDigest::of(exchange.uid(), &exchange.token.in_use.refresh_token));
         let written = match &known {
@@ -186,7 +203,9 @@ async fn store_token(
         match ctx.cluster.secret(&name).await {
             Ok(Some(found)) if holds(&found, exchange.uid(), &started_from, state) => secret = found,
             Ok(Some(_)) => {
-                tracing::warn!("the token Secret holds another token by now: the new tokens of this exchange are dropped");
+                tracing::warn!(
+                    "the token Secret holds another token by now: the new tokens of this exchange are dropped"
+                );
                 return Err(RefreshOutcome::Superseded);
             }
             Ok(None) => return Err(RefreshOutcome::TokenSecret(SecretTrouble::NotFound { secret: name })),
@@ -201,7 +220,8 @@ fn holds(secret: &SecretContent, uid: &str, started_from: &TokenDigest, state: O
         return false;
     };
     let digest = TokenDigest::of(uid, &RefreshToken::new(value.to_owned()));
-    digest == *started_from || state.is_some_and(|state| state.replaced.contains(&digest) || state.mark.token == digest.as_str())
+    digest == *started_from
+        || state.is_some_and(|state| state.replaced.contains(&digest) || state.mark.token == digest.as_str())
 }
 
 fn change(

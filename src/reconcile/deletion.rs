@@ -23,7 +23,11 @@ const PATIENCE: SignedDuration = SignedDuration::from_secs(60);
 const RETRY: SignedDuration = SignedDuration::from_secs(2);
 
 /// Hands the newest token back and lets the account go. Answers when to try again; none where it is done.
-pub(super) async fn hand_back(ctx: &Context, account: &Arc<SpotifyAccount>, name: &ObjectName) -> Option<SignedDuration> {
+pub(super) async fn hand_back(
+    ctx: &Context,
+    account: &Arc<SpotifyAccount>,
+    name: &ObjectName,
+) -> Option<SignedDuration> {
     let finalizers = account.metadata.finalizers.clone().unwrap_or_default();
     if !finalizers.iter().any(|finalizer| finalizer == TOKEN_HANDBACK_FINALIZER) {
         return None;

@@ -130,7 +130,9 @@ async fn claim_exchange_commit(ctx: &Arc<Context>, exchange: Exchange) -> Exchan
     let answer = ctx.spotify.refresh(&exchange.app, &exchange.token.in_use.refresh_token).await;
     super::failpoint::reached("exchanged");
     match answer {
-        TokenAnswer::Granted(grant) => commit::commit(ctx, Commit { exchange, claimed, grant, answered: Instant::now() }).await,
+        TokenAnswer::Granted(grant) => {
+            commit::commit(ctx, Commit { exchange, claimed, grant, answered: Instant::now() }).await
+        }
         // The claim stays: whoever comes next has to know that the server may have acted.
         TokenAnswer::Ambiguous(trouble) => RefreshOutcome::Ambiguous(trouble).into(),
         TokenAnswer::Refused(refusal) => {

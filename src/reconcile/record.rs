@@ -48,7 +48,9 @@ pub(super) async fn record(
             }
             Err(ClusterError::NotFound { .. }) => return Ok(settled),
             Err(ClusterError::Conflict { .. }) => match ctx.cluster.read_again::<SpotifyAccount>(name).await {
-                Ok(Some(current)) if current.metadata.uid == account.metadata.uid => keep(live, account, stored, current),
+                Ok(Some(current)) if current.metadata.uid == account.metadata.uid => {
+                    keep(live, account, stored, current)
+                }
                 Ok(_) => return Ok(settled),
                 Err(source) => return Err(Error::Cluster(source)),
             },

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use kube::ResourceExt as _;
 use kube::core::DeserializeGuard;
 
-use super::{Action, Error};
 use super::app::written;
 use super::context::Context;
+use super::{Action, Error};
 use crate::api::v1alpha1::ScrobblePlan;
 use crate::domain::name::ObjectName;
 use crate::plan::{self, Lookup};

@@ -16,7 +16,7 @@ use kube::{Api, Client, Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
-use super::stores::{Scope, StoreCatalogue, Stores};
+use super::stores::{Listed, Scope, StoreCatalogue, Stores};
 use super::triggers::{Change, Changes};
 use crate::api::v1alpha1::{ScrobblePlan, ScrobbleTarget, SpotifyAccount, SpotifyApp};
 use crate::domain::name::ObjectName;
@@ -34,12 +34,18 @@ struct Watch<K: Resource<DynamicType = ()> + Clone + 'static> {
 
 /// Watches a kind. The store keeps objects without `managedFields`; the stream tells of what people changed, not of
 /// status writes.
-fn watch<K>(api: Api<Guarded<K>>, changes: &Changes, change: fn(&Guarded<K>) -> Option<Change>) -> Watch<K>
+fn watch<K>(
+    api: Api<Guarded<K>>,
+    listed: &Listed,
+    changes: &Changes,
+    change: fn(&Guarded<K>) -> Option<Change>,
+) -> Watch<K>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
 {
     let (store, writer) = reflector::store::<Guarded<K>>();
     let changes = changes.clone();
+    let mut listed = listed.expect();
     let people = predicates::generation
         .combine(predicates::annotations)
         .combine(predicates::finalizers)
@@ -48,6 +54,11 @@ where
         .default_backoff()
         .modify(|object| object.meta_mut().managed_fields = None)
         .reflect(writer)
+        .inspect_ok(move |event| {
+            if matches!(event, watcher::Event::InitDone) {
+                listed();
+            }
+        })
         .touched_objects()
         .predicate_filter(people, kube::runtime::PredicateConfig::default())
         .inspect_ok(move |object| {
@@ -88,13 +99,16 @@ pub async fn run(
         false => settings.namespaces.into_iter().map(Some).collect(),
     };
     let config = Config::default().concurrency(settings.concurrency);
+    let listed = Listed::default();
     for namespace in namespaces {
         let namespace = namespace.as_deref();
-        let accounts = watch::<SpotifyAccount>(api(&client, namespace), &changes, |object| {
+        let accounts = watch::<SpotifyAccount>(api(&client, namespace), &listed, &changes, |object| {
             object.0.as_ref().ok().map(Change::of_account)
         });
-        let apps = watch::<SpotifyApp>(api(&client, namespace), &changes, |object| Some(Change::App(name_of(object))));
-        let targets = watch::<ScrobbleTarget>(api(&client, namespace), &changes, |object| {
+        let apps = watch::<SpotifyApp>(api(&client, namespace), &listed, &changes, |object| {
+            Some(Change::App(name_of(object)))
+        });
+        let targets = watch::<ScrobbleTarget>(api(&client, namespace), &listed, &changes, |object| {
             Some(Change::Target(name_of(object)))
         });
         scopes.push(Scope {
@@ -106,9 +120,11 @@ pub async fn run(
         running.push(run_apps(apps, &ctx, &changes, &stop));
         running.push(run_targets(targets, &ctx, &changes, &stop));
     }
-    let plans = watch::<ScrobblePlan>(Api::all(client.clone()), &changes, |object| Some(Change::Plan(name_of(object).name)));
-    let (namespaces, namespace_watch) = watch_namespaces(&client, &changes, &stop);
-    catalogue.fill(Stores { scopes, plans: plans.store.clone(), namespaces });
+    let plans = watch::<ScrobblePlan>(Api::all(client.clone()), &listed, &changes, |object| {
+        Some(Change::Plan(name_of(object).name))
+    });
+    let (namespaces, namespace_watch) = watch_namespaces(&client, &listed, &changes, &stop);
+    catalogue.fill(Stores { scopes, plans: plans.store.clone(), namespaces, listed });
     running.push(run_plans(plans, &ctx, &changes, &stop));
     running.push(namespace_watch);
     join_all(running).await;
@@ -176,7 +192,9 @@ fn run_apps(
 ) -> BoxFuture<'static, ()> {
     let concerned = changes.listen().filter_map(|change| async move {
         match change {
-            Change::Account { app, .. } => Some(ObjectRef::<Guarded<SpotifyApp>>::new(&app.name).within(&app.namespace)),
+            Change::Account { app, .. } => {
+                Some(ObjectRef::<Guarded<SpotifyApp>>::new(&app.name).within(&app.namespace))
+            }
             _ => None,
         }
     });
@@ -235,11 +253,13 @@ type NamespaceMetadata = PartialObjectMeta<Namespace>;
 
 fn watch_namespaces(
     client: &Client,
+    listed: &Listed,
     changes: &Changes,
     stop: &CancellationToken,
 ) -> (Store<NamespaceMetadata>, BoxFuture<'static, ()>) {
     let (store, writer) = reflector::store::<NamespaceMetadata>();
     let changes = changes.clone();
+    let mut listed = listed.expect();
     let mut known: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
     let stream = watcher(Api::<NamespaceMetadata>::all(client.clone()), watcher::Config::default())
         .default_backoff()
@@ -248,6 +268,11 @@ fn watch_namespaces(
             namespace.metadata.annotations = None;
         })
         .reflect(writer)
+        .inspect_ok(move |event| {
+            if matches!(event, watcher::Event::InitDone) {
+                listed();
+            }
+        })
         .touched_objects()
         .take_until(stop.clone().cancelled_owned());
     let task = stream
@@ -259,7 +284,9 @@ fn watch_namespaces(
                         changes.tell(Change::Namespace(namespace.name_any()));
                     }
                 }
-                Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "the watch of namespaces failed"),
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "the watch of namespaces failed")
+                }
             }
             std::future::ready(())
         })
@@ -269,8 +296,9 @@ fn watch_namespaces(
 
 /// Runs a controller to its end and logs what it could not do, each failure once.
 fn drain<K>(
-    passes: impl Stream<Item = Result<(ObjectRef<K>, kube::runtime::controller::Action), ControllerError<Error, watcher::Error>>>
-    + Send
+    passes: impl Stream<
+        Item = Result<(ObjectRef<K>, kube::runtime::controller::Action), ControllerError<Error, watcher::Error>>,
+    > + Send
     + 'static,
     kind: &'static str,
     gone: impl Fn(Option<String>) + Send + 'static,

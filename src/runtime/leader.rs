@@ -67,7 +67,8 @@ impl Election {
             if changed {
                 *seen = Some((current.clone(), Instant::now()));
             }
-            let theirs = Duration::from_secs(u64::try_from(current.duration_seconds).unwrap_or(0)).max(self.lease_duration);
+            let theirs =
+                Duration::from_secs(u64::try_from(current.duration_seconds).unwrap_or(0)).max(self.lease_duration);
             let silent = seen.as_ref().is_some_and(|(_, since)| since.elapsed() > theirs);
             let held_by_other = current.holder.as_ref().is_some_and(|holder| *holder != self.holder);
             if self.elect && held_by_other && !silent {
@@ -124,7 +125,9 @@ impl Election {
         let record = LeaseRecord { renew_time: Some(clock.real_now()), ..held.record.clone() };
         match cluster.write_lease(&self.lease, &record).await {
             Ok(record) => held.record = record,
-            Err(ClusterError::Conflict { .. } | ClusterError::NotFound { .. }) => return self.read_again(cluster, held).await,
+            Err(ClusterError::Conflict { .. } | ClusterError::NotFound { .. }) => {
+                return self.read_again(cluster, held).await;
+            }
             Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "the Lease could not be renewed"),
         }
         true

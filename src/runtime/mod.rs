@@ -127,10 +127,16 @@ pub async fn run(configuration: Configuration) -> Result<(), RunError> {
     let server_stop = CancellationToken::new();
     let mut server = tokio::spawn(http::serve(address, readiness.clone(), server_stop.clone()));
 
-    let work = on_duty(&configuration.election, configuration.clock, &ctx, &catalogue, &readiness, &stop, controllers::Settings {
-        namespaces: configuration.namespaces,
-        concurrency: configuration.concurrency,
-    }, client);
+    let work = on_duty(
+        &configuration.election,
+        configuration.clock,
+        &ctx,
+        &catalogue,
+        &readiness,
+        &stop,
+        controllers::Settings { namespaces: configuration.namespaces, concurrency: configuration.concurrency },
+        client,
+    );
     let ended = tokio::select! {
         ended = work => ended,
         served = &mut server => match served {
@@ -218,7 +224,10 @@ async fn finish(ctx: &Arc<Context>, controllers: tokio::task::JoinHandle<()>) {
     let waiting = async {
         loop {
             tokio::time::sleep(Duration::from_secs(5)).await;
-            tracing::warn!(exchanges = ctx.exchanges.in_flight(), "new tokens are not stored yet; staying until they are");
+            tracing::warn!(
+                exchanges = ctx.exchanges.in_flight(),
+                "new tokens are not stored yet; staying until they are"
+            );
         }
     };
     tokio::select! {

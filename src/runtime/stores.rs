@@ -25,6 +25,37 @@ pub struct Scope {
     pub targets: Store<DeserializeGuard<ScrobbleTarget>>,
 }
 
+/// Which watches have listed everything once.
+///
+/// kube's own `Store::wait_until_ready` wakes one waiter only, and the controller is that one.
+#[derive(Clone)]
+pub struct Listed(tokio::sync::watch::Sender<usize>);
+
+impl Default for Listed {
+    fn default() -> Self {
+        Self(tokio::sync::watch::channel(0).0)
+    }
+}
+
+impl Listed {
+    /// One more watch; the answer is to be called once it has listed everything.
+    pub fn expect(&self) -> impl FnMut() + Send + 'static {
+        self.0.send_modify(|waiting| *waiting += 1);
+        let waiting = self.0.clone();
+        let mut listed = false;
+        move || {
+            if !std::mem::replace(&mut listed, true) {
+                waiting.send_modify(|waiting| *waiting -= 1);
+            }
+        }
+    }
+
+    async fn wait(&self) {
+        // The sender lives as long as self does: the wait cannot fail.
+        let _ = self.0.subscribe().wait_for(|waiting| *waiting == 0).await;
+    }
+}
+
 /// All stores.
 pub struct Stores {
     /// One for each watched namespace, or one for all.
@@ -33,6 +64,8 @@ pub struct Stores {
     pub plans: Store<DeserializeGuard<ScrobblePlan>>,
     /// The namespaces' metadata.
     pub namespaces: Store<PartialObjectMeta<Namespace>>,
+    /// Which of them are complete.
+    pub listed: Listed,
 }
 
 /// The catalogue: empty until this process is on duty and watches.
@@ -92,15 +125,9 @@ impl Catalogue for StoreCatalogue {
 
     fn wait_until_listed(&self) -> BoxFuture<'_, ()> {
         async move {
-            let Some(stores) = self.stores() else { return };
-            // A watch that ends before it listed anything ends with the process.
-            for scope in &stores.scopes {
-                let _ = scope.accounts.wait_until_ready().await;
-                let _ = scope.apps.wait_until_ready().await;
-                let _ = scope.targets.wait_until_ready().await;
+            if let Some(stores) = self.stores() {
+                stores.listed.wait().await;
             }
-            let _ = stores.plans.wait_until_ready().await;
-            let _ = stores.namespaces.wait_until_ready().await;
         }
         .boxed()
     }

@@ -67,7 +67,8 @@ impl Change {
     /// The change of an account.
     pub fn of_account(account: &SpotifyAccount) -> Self {
         let namespace = account.namespace().unwrap_or_default();
-        let name = |reference: &NamespacedReference| ObjectName::new(reference.namespace_or(&namespace), &reference.name);
+        let name =
+            |reference: &NamespacedReference| ObjectName::new(reference.namespace_or(&namespace), &reference.name);
         Self::Account {
             name: ObjectName::new(&namespace, account.name_any()),
             token_secret: account.spec.token_secret_ref.name.clone(),

@@ -1,0 +1,3 @@
+//! Accounts, end to end: the operator as a process under the chart's ServiceAccount, on the real API server.
+
+mod main_path;
