@@ -10,24 +10,37 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use url::Url;
 
-use super::{OrderedObject, Scrobble};
+use super::{OrderedObject, Scrobble, filled};
 use crate::adapters::http::{Answer, GuardedClient, retry_after};
 use crate::domain::answer::{Delivery, Submission, Trouble};
 
-const DEADLINE: Duration = Duration::from_secs(15);
 /// The user name with which Maloja's imitation of this API answers; it loses listens of a batch.
 const MALOJA_USER: &str = "Generic Maloja User";
+/// The most bytes of one listen (`MAX_LISTEN_SIZE` of the server's `api_tools.py`).
+const LARGEST_LISTEN_BYTES: usize = 10_240;
+/// 2002-10-01, the oldest second that is accepted (`LISTEN_MINIMUM_TS`).
+const OLDEST_SECOND: i64 = 1_033_430_400;
+/// 24 days, the longest track that is accepted (`MAX_DURATION_MS_LIMIT`).
+const LONGEST_TRACK_MS: i64 = 24 * 24 * 3_600_000;
 
-/// Submits listens: one as `single`, more as `import`.
-pub(super) async fn submit(http: &GuardedClient, url: &Url, token: &SecretString, scrobbles: &[Scrobble]) -> Submission {
+/// A listener's place at a server.
+pub(super) struct Account<'a> {
+    pub(super) url: &'a Url,
+    pub(super) token: &'a SecretString,
+    pub(super) deadline: Duration,
+}
+
+/// Submits listens: one as `single`, more as `import`. What a server refuses is its own to say (Koito takes longer
+/// listens than ListenBrainz), so nothing is held back here.
+pub(super) async fn submit(http: &GuardedClient, account: &Account<'_>, scrobbles: &[Scrobble]) -> Submission {
     let listen_type = if scrobbles.len() == 1 { "single" } else { "import" };
     let payload: Vec<Value> = scrobbles.iter().map(listen).collect();
     let body = json!({"listen_type": listen_type, "payload": payload}).to_string();
     let complete = |request: RequestBuilder| {
-        request.header(AUTHORIZATION, authorization(token)).header(CONTENT_TYPE, "application/json").body(body)
+        request.header(AUTHORIZATION, authorization(account.token)).header(CONTENT_TYPE, "application/json").body(body)
     };
-    match http.send(Method::POST, &endpoint(url, "submit-listens"), DEADLINE, complete).await {
-        Ok(answer) => submitted(&answer, scrobbles.len()),
+    match http.send(Method::POST, &endpoint(account.url, "submit-listens"), account.deadline, complete).await {
+        Ok(answer) => submitted(&answer, scrobbles),
         Err(trouble) if trouble.was_not_sent() => {
             Submission::all(scrobbles.len(), &Delivery::NotNow { retry_after: None, trouble })
         }
@@ -36,9 +49,9 @@ pub(super) async fn submit(http: &GuardedClient, url: &Url, token: &SecretString
 }
 
 /// Asks whether the token is valid: `GET /1/validate-token`.
-pub(super) async fn validate(http: &GuardedClient, url: &Url, token: &SecretString) -> Delivery {
-    let complete = |request: RequestBuilder| request.header(AUTHORIZATION, authorization(token));
-    match http.send(Method::GET, &endpoint(url, "validate-token"), DEADLINE, complete).await {
+pub(super) async fn validate(http: &GuardedClient, account: &Account<'_>) -> Delivery {
+    let complete = |request: RequestBuilder| request.header(AUTHORIZATION, authorization(account.token));
+    match http.send(Method::GET, &endpoint(account.url, "validate-token"), account.deadline, complete).await {
         Err(trouble) => Delivery::NotNow { retry_after: None, trouble },
         Ok(answer) if answer.status == StatusCode::OK => {
             let body: Value = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
@@ -51,21 +64,45 @@ pub(super) async fn validate(http: &GuardedClient, url: &Url, token: &SecretStri
                 None => Delivery::NotNow { retry_after: None, trouble: Trouble::Unreadable },
             }
         }
-        Ok(answer) if matches!(answer.status.as_u16(), 400 | 401 | 403) => Delivery::CredentialsRefused,
-        Ok(answer) => Delivery::NotNow { retry_after: wait(&answer), trouble: Trouble::Status(answer.status.as_u16()) },
+        Ok(answer) if matches!(answer.status.as_u16(), 400 | 401 | 403) && !is_page(&answer) => {
+            Delivery::CredentialsRefused
+        }
+        Ok(answer) => not_now(&answer),
     }
 }
 
-fn submitted(answer: &Answer, count: usize) -> Submission {
+fn submitted(answer: &Answer, scrobbles: &[Scrobble]) -> Submission {
     let delivery = match answer.status.as_u16() {
-        200..=299 => Delivery::Accepted,
+        200..=299 if is_confirmed(&answer.body) => Delivery::Accepted,
+        // A proxy's page, or half an answer: the server may have the listens, and recognises them when they come again.
+        200..=299 => Delivery::Unknown(Trouble::Unreadable),
+        413 if scrobbles.len() > 1 => return Submission::BatchRefused,
+        413 => Delivery::Never { reason: refusal(413, scrobbles) },
+        // A proxy between here and the server says nothing about listens or tokens.
+        _ if is_page(answer) => not_now(answer),
         // One bad listen makes the whole request a 400.
-        400 if count > 1 => return Submission::BatchRefused,
-        400 => Delivery::Never { reason: "the server answered 400: it does not accept this listen".to_owned() },
+        400 if scrobbles.len() > 1 => return Submission::BatchRefused,
+        400 => Delivery::Never { reason: refusal(400, scrobbles) },
         401 | 403 => Delivery::CredentialsRefused,
-        other => Delivery::NotNow { retry_after: wait(answer), trouble: Trouble::Status(other) },
+        _ => not_now(answer),
     };
-    Submission::all(count, &delivery)
+    Submission::all(scrobbles.len(), &delivery)
+}
+
+/// `{"status": "ok"}` says that the listens are kept; nothing else does.
+fn is_confirmed(body: &[u8]) -> bool {
+    let body: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
+    body.get("status").and_then(Value::as_str) == Some("ok")
+}
+
+/// Whether the answer is a page for people. The API itself only speaks JSON.
+fn is_page(answer: &Answer) -> bool {
+    let kind = answer.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    kind.to_ascii_lowercase().contains("html") || answer.body.trim_ascii_start().starts_with(b"<")
+}
+
+fn not_now(answer: &Answer) -> Delivery {
+    Delivery::NotNow { retry_after: wait(answer), trouble: Trouble::Status(answer.status.as_u16()) }
 }
 
 /// `Retry-After`, or ListenBrainz's own `X-RateLimit-Reset-In`, which is in seconds.
@@ -74,6 +111,26 @@ fn wait(answer: &Answer) -> Option<SignedDuration> {
         let seconds = answer.headers.get("x-ratelimit-reset-in")?.to_str().ok()?.trim().parse::<u32>().ok()?;
         (answer.status.as_u16() == 429).then(|| SignedDuration::from_secs(i64::from(seconds.min(86_400))))
     })
+}
+
+/// Why a listen was refused, in our words: the documented limit that it breaks, if it breaks one.
+fn refusal(status: u16, scrobbles: &[Scrobble]) -> String {
+    let broken = scrobbles.first().and_then(broken_limit);
+    let why = broken.unwrap_or_else(|| "it does not accept this listen".to_owned());
+    format!("the server answered {status}: {why}")
+}
+
+fn broken_limit(scrobble: &Scrobble) -> Option<String> {
+    let bytes = listen(scrobble).to_string().len();
+    if bytes > LARGEST_LISTEN_BYTES {
+        return Some(format!("the listen has {bytes} bytes, more than {LARGEST_LISTEN_BYTES}"));
+    }
+    if scrobble.timestamp.as_second() < OLDEST_SECOND {
+        return Some("the listen lies before October 2002".to_owned());
+    }
+    let play = &scrobble.play;
+    let texts = play.artists.iter().chain([&play.title]).chain(&play.album).chain(&play.isrc).chain(&play.track_id);
+    texts.into_iter().any(|text| text.contains('\0')).then(|| "the listen holds a NUL character".to_owned())
 }
 
 fn endpoint(url: &Url, name: &str) -> Url {
@@ -96,15 +153,15 @@ fn listen(scrobble: &Scrobble) -> Value {
     additional.insert("artist_names", json!(play.artists));
     additional.insert("music_service", json!("spotify.com"));
     additional.insert("submission_client", json!("scrobble-operator"));
-    if let Some(duration) = play.duration_ms.filter(|duration| *duration < 24 * 24 * 3_600_000) {
+    if let Some(duration) = play.duration_ms.filter(|duration| (1..=LONGEST_TRACK_MS).contains(duration)) {
         additional.insert("duration_ms", json!(duration));
     }
-    if let Some(id) = &play.track_id {
+    if let Some(id) = filled(play.track_id.as_ref()) {
         let track = format!("https://open.spotify.com/track/{id}");
         additional.insert("origin_url", json!(track));
         additional.insert("spotify_id", json!(track));
     }
-    if let Some(isrc) = &play.isrc {
+    if let Some(isrc) = filled(play.isrc.as_ref()) {
         additional.insert("isrc", json!(isrc));
     }
     if let Some(number) = play.track_number {
@@ -114,8 +171,11 @@ fn listen(scrobble: &Scrobble) -> Value {
     metadata.insert("additional_info", json!(additional));
     metadata.insert("artist_name", json!(play.artists.join(", ")));
     metadata.insert("track_name", json!(play.title));
-    if let Some(album) = &play.album {
+    if let Some(album) = filled(play.album.as_ref()) {
         metadata.insert("release_name", json!(album));
     }
     json!({"listened_at": scrobble.timestamp.as_second(), "track_metadata": metadata})
 }
+
+#[cfg(test)]
+mod tests;

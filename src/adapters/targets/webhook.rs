@@ -10,53 +10,65 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 use url::Url;
 
-use super::{OrderedObject, Scrobble};
+use super::{OrderedObject, Scrobble, filled};
 use crate::adapters::http::{Answer, GuardedClient, retry_after};
 use crate::domain::answer::{Delivery, Submission, Trouble};
 use crate::domain::digest::{hexadecimal, keyed_hash, message_authentication_code};
 use crate::domain::play::Play;
 
-const DEADLINE: Duration = Duration::from_secs(15);
-/// The version of the body's schema; grows when a field changes its meaning.
+/// The version of the body's schema. Every byte of a body stays as it is while this stays: a field more or less, or
+/// another order, is a new version.
 const SCHEMA: &str = "scrobble-operator.io/play/v1";
+/// Sets the hash behind the idempotency key apart from other hashes. Never changes, whatever becomes of the schema: a
+/// play that was delivered before an upgrade keeps its key after it.
+const KEY_DOMAIN: &[u8] = b"scrobble-operator.io/idempotency-key";
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 const TIMESTAMP: &str = "scrobble-operator-timestamp";
 const SIGNATURE: &str = "scrobble-operator-signature";
 
-/// Where plays are posted.
+/// Where plays are posted, and for whom.
 pub(super) struct Receiver<'a> {
     pub(super) url: &'a Url,
     pub(super) signing_key: Option<&'a SecretString>,
     pub(super) target: &'a str,
     pub(super) listener: &'a str,
+    pub(super) deadline: Duration,
 }
 
-/// Posts plays one by one and stops at the first that is not accepted: what was not sent is answered like that one.
+/// Posts plays one by one and stops at the first that is neither accepted nor refused for good.
 pub(super) async fn submit(http: &GuardedClient, receiver: &Receiver<'_>, scrobbles: &[Scrobble]) -> Submission {
     let mut deliveries = Vec::with_capacity(scrobbles.len());
     for scrobble in scrobbles {
         let delivery = post(http, receiver, scrobble).await;
         let goes_on = matches!(delivery, Delivery::Accepted | Delivery::AlreadyThere | Delivery::Never { .. });
-        deliveries.push(delivery.clone());
-        if !goes_on {
-            deliveries.resize(scrobbles.len(), delivery);
-        }
-        if deliveries.len() == scrobbles.len() {
+        let for_the_rest = if goes_on { None } else { Some(unsent(&delivery)) };
+        deliveries.push(delivery);
+        if let Some(unsent) = for_the_rest {
+            deliveries.resize(scrobbles.len(), unsent);
             break;
         }
     }
     Submission::Each(deliveries)
 }
 
+/// What becomes of the plays after the one that was answered like this: they were not sent, so nothing is unknown.
+fn unsent(delivery: &Delivery) -> Delivery {
+    match delivery {
+        Delivery::Unknown(trouble) => Delivery::NotNow { retry_after: None, trouble: trouble.clone() },
+        other => other.clone(),
+    }
+}
+
 async fn post(http: &GuardedClient, receiver: &Receiver<'_>, scrobble: &Scrobble) -> Delivery {
-    let body = body(receiver, scrobble);
     let key = idempotency_key(receiver, &scrobble.play);
+    let body = body(receiver, scrobble, &key);
     let complete = |request: RequestBuilder| {
         let request = request.header(CONTENT_TYPE, "application/json").header(IDEMPOTENCY_KEY, key);
         let request = match receiver.signing_key {
             None => request,
             Some(key) => {
-                // The play's own time: a repeat carries the same signature.
+                // The play's own second, not the time of sending: a repeat is the same request, and plays may be sent
+                // weeks late. Replays are recognised by the id, which the signature covers.
                 let timestamp = scrobble.timestamp.as_second().to_string();
                 let signature = signature(key, &timestamp, &body);
                 request.header(TIMESTAMP, timestamp).header(SIGNATURE, signature)
@@ -64,30 +76,32 @@ async fn post(http: &GuardedClient, receiver: &Receiver<'_>, scrobble: &Scrobble
         };
         request.body(body)
     };
-    match http.send(Method::POST, receiver.url, DEADLINE, complete).await {
+    match http.send(Method::POST, receiver.url, receiver.deadline, complete).await {
         Ok(answer) => answered(&answer),
         Err(trouble) if trouble.was_not_sent() => Delivery::NotNow { retry_after: None, trouble },
         Err(trouble) => Delivery::Unknown(trouble),
     }
 }
 
+/// The table of docs/webhook.md. Only statuses that can be about one play refuse it for good: a wrong path or an
+/// Ingress without its backend (404, 405, 415) would otherwise cost every play.
 fn answered(answer: &Answer) -> Delivery {
     match answer.status.as_u16() {
         200..=299 => Delivery::Accepted,
         409 => Delivery::AlreadyThere,
         410 => Delivery::Suspended,
         401 | 403 => Delivery::CredentialsRefused,
-        400 | 413 | 415 | 422 => {
-            Delivery::Never { reason: format!("the receiver answered {}", answer.status.as_u16()) }
-        }
+        status @ (400 | 413 | 422) => Delivery::Never { reason: format!("the receiver answered {status}") },
         other => Delivery::NotNow { retry_after: retry_after(&answer.headers), trouble: Trouble::Status(other) },
     }
 }
 
+/// The same for the same play of the same listener at the same target, whatever else changes: settings, operator
+/// versions, a play's metadata, the account's object.
 fn idempotency_key(receiver: &Receiver<'_>, play: &Play) -> String {
     let milliseconds = play.played_at.as_millisecond().to_string();
     let parts = [receiver.listener, &milliseconds, &play.uri, receiver.target];
-    hexadecimal(&keyed_hash(SCHEMA.as_bytes(), &parts.map(str::as_bytes))[..16])
+    hexadecimal(&keyed_hash(KEY_DOMAIN, &parts.map(str::as_bytes))[..16])
 }
 
 /// `v1=` and the HMAC-SHA256 over timestamp, a full stop and the body.
@@ -97,17 +111,19 @@ fn signature(key: &SecretString, timestamp: &str, body: &str) -> HeaderValue {
     HeaderValue::from_str(&format!("v1={}", hexadecimal(&code))).unwrap_or_else(|_| HeaderValue::from_static("v1="))
 }
 
-fn body(receiver: &Receiver<'_>, scrobble: &Scrobble) -> String {
+fn body(receiver: &Receiver<'_>, scrobble: &Scrobble, id: &str) -> String {
     let play = &scrobble.play;
     let mut track = OrderedObject::new();
-    track.insert("album", json!(play.album));
+    track.insert("album", json!(filled(play.album.as_ref())));
+    track.insert("albumArtists", json!(play.album_artists));
     track.insert("artists", json!(play.artists));
-    track.insert("durationMs", json!(play.duration_ms));
-    track.insert("isrc", json!(play.isrc));
+    track.insert("durationMs", json!(play.duration_ms.filter(|duration| *duration > 0)));
+    track.insert("isrc", json!(filled(play.isrc.as_ref())));
     track.insert("title", json!(play.title));
     track.insert("trackNumber", json!(play.track_number));
-    track.insert("uri", json!(play.uri));
+    track.insert("uri", json!(filled(Some(&play.uri))));
     let mut fields = OrderedObject::new();
+    fields.insert("id", json!(id));
     fields.insert("listener", json!({"spotifyAccountId": receiver.listener}));
     fields.insert("playedAt", json!(format!("{:.3}", play.played_at)));
     fields.insert("schema", json!(SCHEMA));
@@ -115,3 +131,6 @@ fn body(receiver: &Receiver<'_>, scrobble: &Scrobble) -> String {
     fields.insert("track", json!(track));
     json!(fields).to_string()
 }
+
+#[cfg(test)]
+mod tests;
