@@ -92,7 +92,7 @@ pub struct RunArguments {
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration, env = "SCROBBLE_OPERATOR_LEADER_ELECT_RETRY_PERIOD")]
     leader_elect_retry_period: GoDuration,
 
-    /// The Lease's namespace; absent: the process's own (POD_NAMESPACE, the service account's), else the first watched
+    /// The Lease's namespace; absent: the process's own (`POD_NAMESPACE`, the service account's), else the first watched
     #[arg(long, value_name = "NAMESPACE", env = "SCROBBLE_OPERATOR_LEASE_NAMESPACE")]
     lease_namespace: Option<String>,
 
@@ -108,7 +108,7 @@ pub struct RunArguments {
     #[arg(long, value_enum, default_value_t = Format::Json, env = "SCROBBLE_OPERATOR_LOG_FORMAT")]
     log_format: Format,
 
-    /// What is logged: error, warn, info, debug or trace, or a filter such as scrobble_operator=debug
+    /// What is logged: error, warn, info, debug or trace, or a filter such as `scrobble_operator=debug`
     #[arg(long, value_name = "FILTER", default_value = "info", env = "SCROBBLE_OPERATOR_LOG_LEVEL")]
     log_level: String,
 }

@@ -47,7 +47,8 @@ pub fn message_authentication_code(key: &[u8], message: &[u8]) -> [u8; 32] {
 
 fn authenticator(key: &[u8]) -> Hmac<Sha256> {
     // HMAC takes keys of every length; the other arm cannot be reached and keeps the code free of panics.
-    Hmac::<Sha256>::new_from_slice(key).unwrap_or_else(|_| Hmac::<Sha256>::new(&Default::default()))
+    Hmac::<Sha256>::new_from_slice(key)
+        .unwrap_or_else(|_| Hmac::<Sha256>::new(&hmac::digest::Key::<Hmac<Sha256>>::default()))
 }
 
 /// Lower-case hexadecimal.

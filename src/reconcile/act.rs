@@ -29,7 +29,7 @@ pub(super) async fn act(
     live: &mut Live,
     progress: &mut Progress,
 ) {
-    let mut prepares = Vec::new();
+    let mut entries = Vec::new();
     let mut deliveries = Vec::new();
     for step in steps {
         match step {
@@ -37,11 +37,11 @@ pub(super) async fn act(
             Step::Refresh { forced } => refresh(ctx, account, observed, live, progress, forced).await,
             Step::Identify => identify(ctx, live, progress).await,
             Step::Read => read(ctx, live, progress).await,
-            Step::Prepare { entry } => prepares.push(entry),
+            Step::Prepare { entry } => entries.push(entry),
             Step::Deliver { entry, batches } => deliveries.push((entry, batches)),
         }
     }
-    let prepared = join_all(prepares.into_iter().map(|entry| prepare(ctx, account, observed, entry))).await;
+    let prepared = join_all(entries.into_iter().map(|entry| prepare(ctx, account, observed, entry))).await;
     for (entry, result) in prepared {
         keep_credentials(live, progress, entry, result);
     }

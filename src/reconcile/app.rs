@@ -7,7 +7,7 @@ use kube::core::DeserializeGuard;
 
 use super::context::Context;
 use super::secret_access;
-use super::{Action, Error};
+use super::{Action, Error, unreadable};
 use crate::api::secret::SecretUse;
 use crate::api::v1alpha1::{SecretKeyReference, SpotifyApp};
 use crate::domain::name::ObjectName;
@@ -17,7 +17,12 @@ use crate::plan::step::SecretTrouble;
 
 /// One pass over an app.
 pub async fn reconcile_app(guarded: Arc<DeserializeGuard<SpotifyApp>>, ctx: Arc<Context>) -> Result<Action, Error> {
-    let Ok(app) = &guarded.0 else { return Ok(Action::await_change()) };
+    let app = match &guarded.0 {
+        Ok(app) => app,
+        Err(invalid) => {
+            return unreadable::report::<SpotifyApp>(&ctx, &invalid.metadata).await.map(|()| Action::await_change());
+        }
+    };
     let name = ObjectName::new(app.namespace().unwrap_or_default(), app.name_any());
     let secret = check(&ctx, &name, app.spec.client_secret_ref.as_ref(), SecretUse::Client).await;
     let users = ctx.catalogue.accounts(&|account| {

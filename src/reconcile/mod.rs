@@ -83,7 +83,7 @@ pub async fn reconcile_account(
     let pass = AssertUnwindSafe(async {
         match &guarded.0 {
             Ok(account) => pass(&Arc::new(account.clone()), &name, &ctx).await,
-            Err(invalid) => unreadable::account(&ctx, &name, &invalid.metadata).await,
+            Err(invalid) => unreadable::report::<SpotifyAccount>(&ctx, &invalid.metadata).await.map(|()| None),
         }
     });
     let ended = pass.catch_unwind().instrument(span).await;

@@ -7,14 +7,19 @@ use kube::core::DeserializeGuard;
 
 use super::app::written;
 use super::context::Context;
-use super::{Action, Error};
+use super::{Action, Error, unreadable};
 use crate::api::v1alpha1::ScrobblePlan;
 use crate::domain::name::ObjectName;
 use crate::plan::{self, Lookup};
 
 /// One pass over a plan.
 pub async fn reconcile_plan(guarded: Arc<DeserializeGuard<ScrobblePlan>>, ctx: Arc<Context>) -> Result<Action, Error> {
-    let Ok(scrobble_plan) = &guarded.0 else { return Ok(Action::await_change()) };
+    let scrobble_plan = match &guarded.0 {
+        Ok(scrobble_plan) => scrobble_plan,
+        Err(invalid) => {
+            return unreadable::report::<ScrobblePlan>(&ctx, &invalid.metadata).await.map(|()| Action::await_change());
+        }
+    };
     let name = ObjectName::new("", scrobble_plan.name_any());
     let fallback = scrobble_plan.spec.fallback.as_deref();
     let exists = fallback.is_none_or(|fallback| matches!(ctx.catalogue.plan(fallback), Lookup::Found(_)));

@@ -7,7 +7,7 @@ use kube::core::DeserializeGuard;
 
 use super::app::{check, next, written};
 use super::context::Context;
-use super::{Action, Error};
+use super::{Action, Error, unreadable};
 use crate::api::secret::SecretUse;
 use crate::api::v1alpha1::ScrobbleTarget;
 use crate::domain::name::ObjectName;
@@ -18,7 +18,14 @@ pub async fn reconcile_target(
     guarded: Arc<DeserializeGuard<ScrobbleTarget>>,
     ctx: Arc<Context>,
 ) -> Result<Action, Error> {
-    let Ok(target) = &guarded.0 else { return Ok(Action::await_change()) };
+    let target = match &guarded.0 {
+        Ok(target) => target,
+        Err(invalid) => {
+            return unreadable::report::<ScrobbleTarget>(&ctx, &invalid.metadata)
+                .await
+                .map(|()| Action::await_change());
+        }
+    };
     let name = ObjectName::new(target.namespace().unwrap_or_default(), target.name_any());
     let references = [
         target.spec.last_fm.as_ref().map(|settings| &settings.api_key_ref),

@@ -1,5 +1,6 @@
-//! Objects that this version cannot read: they are reported and left alone.
+//! Objects that this version cannot read: they say so, and are left alone.
 
+use kube::Resource;
 use kube::api::ObjectMeta;
 
 use super::Error;
@@ -7,18 +8,15 @@ use super::context::Context;
 use crate::adapters::kube::ClusterError;
 use crate::domain::name::ObjectName;
 use crate::plan::settle;
-use jiff::SignedDuration;
 
-/// Says on an account that it cannot be read.
-pub(super) async fn account(
-    ctx: &Context,
-    name: &ObjectName,
-    metadata: &ObjectMeta,
-) -> Result<Option<SignedDuration>, Error> {
-    tracing::warn!(reason = "ObjectUnreadable", "the account cannot be read by this version");
+/// Says on an object that it cannot be read.
+pub(super) async fn report<K: Resource<DynamicType = ()>>(ctx: &Context, metadata: &ObjectMeta) -> Result<(), Error> {
+    let name =
+        ObjectName::new(metadata.namespace.clone().unwrap_or_default(), metadata.name.clone().unwrap_or_default());
+    tracing::warn!(reason = "ObjectUnreadable", object = %name, "an object cannot be read by this version");
     let conditions = settle::unreadable(metadata.generation, ctx.clock.now());
-    match ctx.cluster.report_unreadable(name, &conditions, metadata.generation).await {
-        Ok(()) | Err(ClusterError::NotFound { .. }) => Ok(None),
+    match ctx.cluster.report_unreadable::<K>(&name, &conditions, metadata.generation).await {
+        Ok(()) | Err(ClusterError::NotFound { .. } | ClusterError::Conflict { .. }) => Ok(()),
         Err(source) => Err(Error::Cluster(source)),
     }
 }

@@ -94,10 +94,8 @@ pub async fn run(
 ) {
     let mut running: Vec<BoxFuture<'static, ()>> = Vec::new();
     let mut scopes = Vec::new();
-    let namespaces: Vec<Option<String>> = match settings.namespaces.is_empty() {
-        true => vec![None],
-        false => settings.namespaces.into_iter().map(Some).collect(),
-    };
+    let namespaces: Vec<Option<String>> =
+        if settings.namespaces.is_empty() { vec![None] } else { settings.namespaces.into_iter().map(Some).collect() };
     let config = Config::default().concurrency(settings.concurrency);
     let listed = Listed::default();
     for namespace in namespaces {

@@ -137,7 +137,7 @@ pub async fn run(configuration: Configuration) -> Result<(), RunError> {
         controllers::Settings { namespaces: configuration.namespaces, concurrency: configuration.concurrency },
         client,
     );
-    let ended = tokio::select! {
+    let outcome = tokio::select! {
         ended = work => ended,
         served = &mut server => match served {
             Ok(Err(source)) => Err(RunError::Listen { address, source }),
@@ -145,7 +145,7 @@ pub async fn run(configuration: Configuration) -> Result<(), RunError> {
         },
     };
     server_stop.cancel();
-    ended
+    outcome
 }
 
 #[expect(clippy::too_many_arguments, reason = "the parts of one process, wired once")]

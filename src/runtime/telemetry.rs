@@ -23,6 +23,11 @@ pub fn start(format: LogFormat, level: &str) {
         LogFormat::Json => registry.with(lines.json().flatten_event(true)).try_init(),
         LogFormat::Text => registry.with(lines.with_ansi(false)).try_init(),
     };
+    std::panic::set_hook(Box::new(|panic| {
+        // The message may hold data: the place is enough to find the fault.
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, "the operator panicked");
+    }));
     // A second start keeps the first one's settings.
     drop(started);
 }

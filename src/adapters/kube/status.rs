@@ -11,7 +11,6 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::{Cluster, ClusterError, FIELD_MANAGER, within_deadline};
-use crate::api::v1alpha1::SpotifyAccount;
 use crate::domain::name::ObjectName;
 
 /// The JSON merge patch (RFC 7386) that turns one value into another; none where they are equal.
@@ -59,7 +58,8 @@ impl Cluster {
         K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + DeserializeOwned + Debug,
         S: Serialize,
     {
-        self.change_status_of(Api::namespaced(self.client.clone(), &name.namespace), name, resource_version, from, to).await
+        self.change_status_of(Api::namespaced(self.client.clone(), &name.namespace), name, resource_version, from, to)
+            .await
     }
 
     /// The same for a cluster-scoped kind.
@@ -100,20 +100,24 @@ impl Cluster {
         within_deadline("write the status", objects.patch_status(&name.name, &parameters, &patch)).await.map(Some)
     }
 
-    /// Shows conditions on an account that cannot be read: the rest of its status is not touched. Nothing is sent where
+    /// Shows conditions on an object that cannot be read: the rest of its status is not touched. Nothing is sent where
     /// they stand there already.
     ///
     /// # Errors
     /// The API server does not answer, or forbids it.
-    pub async fn report_unreadable(
+    pub async fn report_unreadable<K: Resource<DynamicType = ()>>(
         &self,
         name: &ObjectName,
         conditions: &[Condition],
         generation: Option<i64>,
     ) -> Result<(), ClusterError> {
-        let resource = ApiResource::erase::<SpotifyAccount>(&());
-        let accounts: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &name.namespace, &resource);
-        let Some(found) = within_deadline("read the account", accounts.get_opt(&name.name)).await? else { return Ok(()) };
+        let resource = ApiResource::erase::<K>(&());
+        let objects: Api<DynamicObject> = if name.namespace.is_empty() {
+            Api::all_with(self.client.clone(), &resource)
+        } else {
+            Api::namespaced_with(self.client.clone(), &name.namespace, &resource)
+        };
+        let Some(found) = within_deadline("read the object", objects.get_opt(&name.name)).await? else { return Ok(()) };
         let shown = found.data.pointer("/status/conditions").cloned().unwrap_or(Value::Null);
         let shown: Vec<Condition> = serde_json::from_value(shown).unwrap_or_default();
         let same = |condition: &Condition| {
@@ -128,7 +132,7 @@ impl Cluster {
         let version = found.metadata.resource_version;
         let patch = Patch::Merge(json!({"metadata": {"resourceVersion": version}, "status": status}));
         let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        within_deadline("write the status", accounts.patch_status(&name.name, &parameters, &patch)).await.map(|_| ())
+        within_deadline("write the status", objects.patch_status(&name.name, &parameters, &patch)).await.map(|_| ())
     }
 
     /// Reads an object anew, after a conflict.
