@@ -31,7 +31,7 @@ lint: ## check the format and the lints
 	$(CARGO) clippy --workspace --all-targets --features testing -- -D warnings
 
 demo: ## show plays travel from a simulated Spotify to two services; KEEP=1 leaves everything running
-	tools=$$(tools/build) || exit 1; \
+	@tools=$$(tools/build) || exit 1; \
 	tools=$$(printf '%s\n' "$$tools" | tail -n 1); \
 	export SCROBBLE_OPERATOR_TOOLS="$$tools"; \
 	$(CARGO) build -q --features testing --bin scrobble-operator && \

@@ -11,6 +11,7 @@
 //! | [`namespace`] | a namespace for each test |
 //! | [`install`] | the chart, installed by helm |
 //! | [`operator`] | the operator under test |
+//! | [`simulator`] | the simulated services, as a process |
 //! | [`wait`] | waiting for a condition, with a deadline |
 //!
 //! Nothing here belongs to one async runtime: a test's runtime may end while the shared control plane goes on.
@@ -28,6 +29,7 @@ pub mod namespace;
 pub mod operator;
 pub mod port;
 pub mod process;
+pub mod simulator;
 pub mod tools;
 pub mod wait;
 
@@ -38,6 +40,7 @@ pub use error::Error;
 pub use install::{Chart, Installation};
 pub use namespace::TestNamespace;
 pub use operator::{Operator, OperatorProcess};
+pub use simulator::SimulatorProcess;
 pub use wait::{wait_for_object, wait_until};
 
 use std::path::{Path, PathBuf};

@@ -112,6 +112,11 @@ impl Operator {
         self
     }
 
+    /// What it is started with, after `run`; the port is chosen at the start.
+    pub fn arguments(&self) -> &[String] {
+        &self.arguments
+    }
+
     /// Starts it and returns when it is ready.
     pub async fn start(self) -> Result<OperatorProcess, Error> {
         let mut operator = self.start_unready()?;
@@ -209,6 +214,11 @@ impl OperatorProcess {
     /// All that the operator has logged, over all its restarts by [`OperatorProcess::restart`].
     pub fn log(&self) -> String {
         self.process.log()
+    }
+
+    /// The file that it logs to.
+    pub fn log_path(&self) -> &Path {
+        self.process.log_path()
     }
 
     /// Waits until the process has ended by itself.
