@@ -130,13 +130,15 @@ async fn pass(
         let visit = |_: &SpotifyAccount| plan::Settled::plain(status.clone());
         record::record(ctx, live, &mut account, &mut stored, name, visit).await?;
     }
-    let observed = observe::observe(&account, &name.namespace, ctx, live);
+    let holder = observe::older_holder(&account, &name.namespace, ctx);
+    let holder = holder.as_ref();
+    let observed = observe::observe(&account, &name.namespace, ctx, live, holder);
     let due = plan::schedule::due(&account, &observed, ctx.clock.now());
     let mut progress = Progress { due: Some(due), ..Progress::default() };
     forget_secrets_on_request(&account, live);
     for _ in 0..MAXIMUM_ROUNDS {
         progress.stopping = ctx.stopping.is_cancelled() || started.elapsed() > PASS_DEADLINE;
-        let observed = observe::observe(&account, &name.namespace, ctx, live);
+        let observed = observe::observe(&account, &name.namespace, ctx, live, holder);
         let steps = plan::next_steps(&account, &observed, &progress, ctx.clock.now());
         if steps.is_empty() {
             break;
@@ -145,10 +147,10 @@ async fn pass(
         act::act(ctx, &account, &observed, steps, live, &mut progress).await;
         if refreshes && matches!(progress.refresh, Some(RefreshOutcome::Refreshed { .. })) {
             // The life of the token is shown at once, not after the slowest target.
-            settle_and_record(ctx, live, &mut account, &mut stored, name, &progress).await?;
+            settle_and_record(ctx, live, &mut account, &mut stored, name, holder, &progress).await?;
         }
     }
-    let settled = settle_and_record(ctx, live, &mut account, &mut stored, name, &progress).await?;
+    let settled = settle_and_record(ctx, live, &mut account, &mut stored, name, holder, &progress).await?;
     keep_waiting_plays(live, &progress, settled.plays_wait);
     log(&settled);
     Ok(Some(settled.requeue))
@@ -160,9 +162,10 @@ async fn settle_and_record(
     account: &mut Arc<SpotifyAccount>,
     stored: &mut Option<crate::api::v1alpha1::SpotifyAccountStatus>,
     name: &ObjectName,
+    holder: Option<&ObjectName>,
     progress: &Progress,
 ) -> Result<plan::Settled, Error> {
-    let observed = observe::observe(account, &name.namespace, ctx, live);
+    let observed = observe::observe(account, &name.namespace, ctx, live, holder);
     let now = ctx.clock.now();
     record::record(ctx, live, account, stored, name, |account| plan::settle(account, &observed, progress, now)).await
 }

@@ -7,8 +7,14 @@ use crate::domain::name::ObjectName;
 use crate::plan::Observed;
 use crate::plan::observed::TargetEntry;
 
-/// What is known about an account.
-pub(super) fn observe(account: &SpotifyAccount, namespace: &str, ctx: &Context, live: &Live) -> Observed {
+/// What is known about an account. `holder` is the older account that holds its token Secret, found once a pass.
+pub(super) fn observe(
+    account: &SpotifyAccount,
+    namespace: &str,
+    ctx: &Context,
+    live: &Live,
+    holder: Option<&ObjectName>,
+) -> Observed {
     let name = |reference: &crate::api::v1alpha1::NamespacedReference| {
         ObjectName::new(reference.namespace_or(namespace), &reference.name)
     };
@@ -30,7 +36,7 @@ pub(super) fn observe(account: &SpotifyAccount, namespace: &str, ctx: &Context, 
         app_name,
         plan: account.spec.plan.as_deref().map(|plan| ctx.catalogue.plan(plan)),
         targets: targets.collect(),
-        token_secret_holder: older_holder(account, namespace, ctx),
+        token_secret_holder: holder.cloned(),
         token: live.token.as_ref().map(|token| token.in_use.view.clone()),
         last_read: live.last_read,
         waiting_page: live.waiting_page.clone(),
@@ -40,7 +46,7 @@ pub(super) fn observe(account: &SpotifyAccount, namespace: &str, ctx: &Context, 
 }
 
 /// The oldest account that names a token Secret holds it: by creation, then by name.
-fn older_holder(account: &SpotifyAccount, namespace: &str, ctx: &Context) -> Option<ObjectName> {
+pub(super) fn older_holder(account: &SpotifyAccount, namespace: &str, ctx: &Context) -> Option<ObjectName> {
     let secret = &account.spec.token_secret_ref.name;
     let age = |account: &SpotifyAccount| {
         let created = account.metadata.creation_timestamp.as_ref().map(|time| time.0);
