@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::exchange::Exchanges;
@@ -67,6 +68,8 @@ pub struct Context {
     pub exchanges: Exchanges,
     /// What this process remembers of accounts.
     pub live: LiveAccounts,
+    /// Bounds the looks at Secrets of accounts that wait for one: all of them share it.
+    pub polls: Semaphore,
     /// One request at a time for services that need it so.
     pub turns: Turns,
     /// The process takes no more work.

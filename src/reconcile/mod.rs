@@ -30,6 +30,7 @@ use tracing::Instrument as _;
 use crate::adapters::kube::ClusterError;
 use crate::api::v1alpha1::SpotifyAccount;
 use crate::domain::name::ObjectName;
+use crate::plan::schedule::Due;
 use crate::plan::step::RefreshOutcome;
 use crate::plan::{self, Progress};
 pub use app::reconcile_app;
@@ -143,6 +144,9 @@ async fn pass(
         if steps.is_empty() {
             break;
         }
+        // Only the look itself is bounded: what comes after it may wait for Spotify.
+        let looks = due == Due::Poll && progress.token.is_none();
+        let _permit = if looks { ctx.polls.acquire().await.ok() } else { None };
         let refreshes = steps.iter().any(|step| matches!(step, plan::Step::Refresh { .. }));
         act::act(ctx, &account, &observed, steps, live, &mut progress).await;
         if refreshes && matches!(progress.refresh, Some(RefreshOutcome::Refreshed { .. })) {

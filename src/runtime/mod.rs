@@ -19,6 +19,7 @@ use jiff::SignedDuration;
 use kube::Client;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -37,6 +38,9 @@ use triggers::Changes;
 
 /// After SIGTERM, running passes take no new step once this is over; what is left is for exchanges and the Lease.
 const PASSES_END: Duration = Duration::from_secs(12);
+
+/// Accounts that wait for a Secret are looked at so many at a time.
+const POLLS: usize = 4;
 
 /// Everything that flags say.
 pub struct Configuration {
@@ -120,6 +124,7 @@ pub async fn run(configuration: Configuration) -> Result<(), RunError> {
         holder: configuration.election.holder.clone(),
         exchanges: Exchanges::default(),
         live: LiveAccounts::default(),
+        polls: Semaphore::new(POLLS),
         turns: Turns::default(),
         stopping: CancellationToken::new(),
     });
