@@ -92,7 +92,8 @@ pub struct RunArguments {
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration, env = "SCROBBLE_OPERATOR_LEADER_ELECT_RETRY_PERIOD")]
     leader_elect_retry_period: GoDuration,
 
-    /// The Lease's namespace; absent: the process's own (`POD_NAMESPACE`, the service account's), else the first watched
+    /// The Lease's namespace; absent: the process's own (`POD_NAMESPACE`, the service account's), else the first watched,
+    /// else the kubeconfig's
     #[arg(long, value_name = "NAMESPACE", env = "SCROBBLE_OPERATOR_LEASE_NAMESPACE")]
     lease_namespace: Option<String>,
 
@@ -166,10 +167,7 @@ fn configuration(arguments: RunArguments) -> Result<Configuration, String> {
     if lease_duration <= renew_deadline || renew_deadline <= retry_period {
         return Err("--leader-elect-lease-duration must be longer than --leader-elect-renew-deadline, and that longer than --leader-elect-retry-period".to_owned());
     }
-    let lease_namespace = lease_namespace
-        .or_else(own_namespace)
-        .or_else(|| namespaces.first().cloned())
-        .ok_or("--lease-namespace is needed: the process does not run in a Pod and watches all namespaces")?;
+    let lease_namespace = lease_namespace.or_else(own_namespace).or_else(|| namespaces.first().cloned());
     let host = environment("HOSTNAME").unwrap_or_else(|| "scrobble-operator".to_owned());
     let start = crate::domain::digest::hexadecimal(&rand::random::<[u8; 4]>());
     Ok(Configuration {
@@ -183,7 +181,8 @@ fn configuration(arguments: RunArguments) -> Result<Configuration, String> {
         minimum_interval: minimum_interval.duration(),
         allowed_ranges: AllowedRanges::new(allow_private_targets),
         election: Election {
-            lease: ObjectName::new(lease_namespace, lease_name),
+            // The kubeconfig's own namespace where nothing else names one.
+            lease: ObjectName::new(lease_namespace.unwrap_or_default(), lease_name),
             holder: format!("{host}_{start}"),
             elect: leader_elect,
             lease_duration,

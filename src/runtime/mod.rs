@@ -102,7 +102,12 @@ pub async fn run(configuration: Configuration) -> Result<(), RunError> {
     let stop = CancellationToken::new();
     let readiness = Readiness::starting("starting");
     stop_on_signal(stop.clone())?;
+    let mut configuration = configuration;
     let client = client(configuration.kubeconfig.as_deref()).await?;
+    let lease = &mut configuration.election.lease;
+    if lease.namespace.is_empty() {
+        client.default_namespace().clone_into(&mut lease.namespace);
+    }
     let clock: Arc<dyn Clock> = Arc::new(configuration.clock);
     let catalogue = Arc::new(StoreCatalogue::default());
     let cluster = Cluster::new(client.clone(), configuration.election.holder.clone());
