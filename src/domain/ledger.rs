@@ -169,7 +169,9 @@ impl Ledger {
         if let Some(last) = self.rows.drain(..surplus).last() {
             self.forgotten_ms = self.forgotten_ms.max(Some(last.played_ms));
         }
-        self.counted_lost.truncate(CAPACITY / 2);
+        // The newest are kept: they are what a page may show again.
+        let surplus = self.counted_lost.len().saturating_sub(CAPACITY);
+        self.counted_lost.drain(..surplus);
     }
 }
 

@@ -6,7 +6,7 @@ use crate::api::condition::whole_seconds;
 use crate::api::v1alpha1::{BreakerLimits, BreakerState, BreakerStatus};
 
 /// Waits between the first failures: one minute, doubling.
-const FIRST_WAIT: SignedDuration = SignedDuration::from_mins(1);
+pub const FIRST_WAIT: SignedDuration = SignedDuration::from_mins(1);
 
 /// How long to wait after so many failures in a row, the breaker still closed: 1 min doubling, at most `longest`.
 pub fn wait_after(failures: i32, longest: SignedDuration) -> SignedDuration {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::observed::{Observed, TargetEntry};
-use super::reference;
 use super::step::{Progress, Step};
+use super::{reference, schedule};
+use crate::api::condition::Reason;
 use crate::api::v1alpha1::{
     AccountTarget, PlayTimestamp, ScrobbleTarget, SpotifyAccount, SpotifyAccountStatus, TargetState, TargetType,
 };
@@ -53,7 +54,7 @@ pub fn absorb(ledger: &mut Ledger, page: &Page) -> Absorbed {
             continue;
         }
         if ledger.forgotten_ms.is_some_and(|forgotten| identity.played_ms <= forgotten) {
-            if !ledger.counted_lost.contains(&identity.uri) {
+            if matches!(heard, Heard::Play(_)) && !ledger.counted_lost.contains(&identity.uri) {
                 ledger.counted_lost.push(identity.uri);
                 absorbed.lost += 1;
             }
@@ -132,10 +133,10 @@ pub(super) fn batches(
     let targets = account.spec.targets.iter().zip(&observed.targets);
     targets
         .filter_map(|(target, entry)| {
-            let found = reference::target(entry, observed).ok()?;
+            let found = reference::deliverable(target, entry, observed).ok()?;
             let usable = matches!(progress.credentials.get(&entry.entry), Some(Ok(_)))
                 || (entry.prepared && !progress.credentials.contains_key(&entry.entry));
-            if !usable || !may_send(&status, entry, progress, now) {
+            if !usable || !may_send(account, entry, progress, now) {
                 return None;
             }
             let batches = match progress.deliveries.get(&entry.entry) {
@@ -157,10 +158,17 @@ pub fn is_first_read(status: &SpotifyAccountStatus) -> bool {
 }
 
 /// Whether a target may be sent to: it is not waiting after a failure, or what it waited for was changed.
-fn may_send(status: &SpotifyAccountStatus, entry: &TargetEntry, progress: &Progress, now: Timestamp) -> bool {
-    let Some(known) = status.target(&entry.entry) else { return true };
+fn may_send(account: &SpotifyAccount, entry: &TargetEntry, progress: &Progress, now: Timestamp) -> bool {
+    let Some(known) = account.status.as_ref().and_then(|status| status.target(&entry.entry)) else { return true };
     let waits = known.next_attempt_time.as_ref().is_some_and(|next| next.0 > now);
-    !waits || (known.state == TargetState::Unauthorized && is_renewed(progress, &entry.entry))
+    // A human asks, or wrote another spec: a key that was refused is tried again. A breaker is not passed.
+    let asked = schedule::requested(account).is_some() || schedule::is_changed(account);
+    match known.state {
+        _ if !waits => true,
+        TargetState::Unauthorized => asked || is_renewed(progress, &entry.entry),
+        TargetState::Suspended => asked,
+        _ => false,
+    }
 }
 
 fn is_renewed(progress: &Progress, entry: &str) -> bool {
@@ -198,15 +206,29 @@ fn halves(submissions: &[(Vec<Arc<Play>>, Submission)]) -> Vec<Vec<Arc<Play>>> {
         .collect()
 }
 
-/// Whether the Secrets of targets that stopped the account are as bad as before.
-pub(super) fn still_lacking(account: &SpotifyAccount, progress: &Progress) -> bool {
+/// Whether a target's Secret that was wrong can be used by now, or holds another key than the one that was refused.
+pub(super) fn is_mended(account: &SpotifyAccount, progress: &Progress) -> bool {
     let states = account.status.iter().flat_map(|status| &status.targets);
-    let mut blamed = states.filter(|target| target.reason.is_some() && target.state != TargetState::CircuitOpen).peekable();
-    blamed.peek().is_some()
-        && blamed.all(|target| match target.state {
-            TargetState::Unauthorized => !is_renewed(progress, &target.name),
-            _ => !matches!(progress.credentials.get(&target.name), Some(Ok(_))),
-        })
+    states.filter(|target| target.reason.is_some()).any(|target| match (target.state, progress.credentials.get(&target.name)) {
+        (TargetState::Unauthorized, Some(Ok(credentials))) => credentials.renewed,
+        (TargetState::Failing, Some(Ok(_))) => is_for_its_secret(target.reason.as_deref()),
+        _ => false,
+    })
+}
+
+/// Whether a target's reason speaks of its Secret.
+pub(super) fn is_for_its_secret(reason: Option<&str>) -> bool {
+    matches!(
+        reason.and_then(Reason::from_name),
+        Some(
+            Reason::SecretNotFound
+                | Reason::SecretKeyMissing
+                | Reason::SecretInvalid
+                | Reason::SecretNotLabelled
+                | Reason::SecretImmutable
+                | Reason::SecretWriteForbidden
+        )
+    )
 }
 
 /// Whether a delivery means that the target has the play or never will: no other answer ends the play's wait.

@@ -23,6 +23,7 @@ pub use step::{Progress, Step};
 
 use jiff::Timestamp;
 
+use crate::api::condition::{ConditionType, is_condition_true};
 use crate::api::v1alpha1::SpotifyAccount;
 use crate::domain::answer::ApiAnswer;
 use schedule::Due;
@@ -41,44 +42,62 @@ pub fn next_steps(account: &SpotifyAccount, observed: &Observed, progress: &Prog
     }
 }
 
-/// A Secret was missing or wrong, or Spotify refused the token: look whether the Secrets say anything else by now, and
-/// go on if they do.
+/// A Secret was missing or wrong, or Spotify or a target refused what is in it: look whether the Secrets say anything
+/// else by now, and go on if they do.
 fn poll(account: &SpotifyAccount, observed: &Observed, progress: &Progress, now: Timestamp) -> Vec<Step> {
     if progress.token.is_none() {
-        return std::iter::once(Step::LoadToken).chain(prepare(observed, progress, true)).collect();
+        return std::iter::once(Step::LoadToken).chain(prepare(account, observed, progress, true)).collect();
     }
-    if token::still_refused(account, progress) || delivery::still_lacking(account, progress) {
-        return Vec::new();
-    }
-    sync(account, observed, progress, now)
+    let conditions = account.status.as_ref().map_or(&[][..], |status| &status.conditions);
+    let go_on = match is_condition_true(conditions, ConditionType::Synced) {
+        // Plays are read as ever: a target's Secret is to blame.
+        true => delivery::is_mended(account, progress),
+        false => !token::still_refused(account, progress),
+    };
+    if go_on { sync(account, observed, progress, now) } else { Vec::new() }
 }
 
 fn sync(account: &SpotifyAccount, observed: &Observed, progress: &Progress, now: Timestamp) -> Vec<Step> {
+    if let Some(ApiAnswer::Found(_)) = &progress.page {
+        // Spotify has told what it was asked: whether the token is still fresh no longer matters.
+        return deliver(account, observed, progress, now);
+    }
     if let Some(steps) = token::steps(account, observed, progress, now) {
         return steps;
     }
     match &progress.page {
-        None => std::iter::once(Step::Read).chain(prepare(observed, progress, false)).collect(),
-        Some(ApiAnswer::Found(_)) => deliver(account, observed, progress, now),
+        None => std::iter::once(Step::Read).chain(prepare(account, observed, progress, false)).collect(),
         Some(ApiAnswer::Unauthorized) if !progress.forced => vec![Step::Refresh { forced: true }],
         Some(_) => Vec::new(),
     }
 }
 
-/// Loads the credentials of targets that this process does not hold yet; all of them where that is asked for.
-fn prepare<'a>(observed: &'a Observed, progress: &'a Progress, anew: bool) -> impl Iterator<Item = Step> + 'a {
-    observed
+/// Loads the credentials of targets that this process does not hold yet; all of them where that is asked for, or where
+/// the spec may name others.
+fn prepare<'a>(
+    account: &'a SpotifyAccount,
+    observed: &'a Observed,
+    progress: &'a Progress,
+    anew: bool,
+) -> impl Iterator<Item = Step> + 'a {
+    let anew = anew || schedule::is_changed(account);
+    account
+        .spec
         .targets
         .iter()
-        .filter(move |target| (anew || !target.prepared) && !progress.credentials.contains_key(&target.entry))
-        .filter(|target| reference::target(target, observed).is_ok())
-        .map(|target| Step::Prepare { entry: target.entry.clone() })
+        .zip(&observed.targets)
+        .filter(move |(_, entry)| (anew || !entry.prepared) && !progress.credentials.contains_key(&entry.entry))
+        .filter(|(target, entry)| reference::deliverable(target, entry, observed).is_ok())
+        .map(|(_, entry)| Step::Prepare { entry: entry.entry.clone() })
 }
 
 fn deliver(account: &SpotifyAccount, observed: &Observed, progress: &Progress, now: Timestamp) -> Vec<Step> {
-    let missing: Vec<Step> = prepare(observed, progress, false).collect();
+    let missing: Vec<Step> = prepare(account, observed, progress, false).collect();
     if !missing.is_empty() {
         return missing;
     }
     delivery::batches(account, observed, progress, now)
 }
+
+#[cfg(test)]
+mod tests;

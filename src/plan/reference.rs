@@ -9,7 +9,8 @@ use super::observed::{Lookup, Observed, TargetEntry};
 use super::problem::Problem;
 use crate::api::condition::Reason;
 use crate::api::v1alpha1::{
-    AllowedNamespaces, NamespacesFrom, PlanNamespaces, PlanNamespacesFrom, ScrobbleTarget, SpotifyApp,
+    AccountTarget, AllowedNamespaces, NamespacesFrom, PlanNamespaces, PlanNamespacesFrom, ScrobbleTarget, SpotifyApp,
+    TargetType,
 };
 
 /// The app, if it may be used.
@@ -47,6 +48,36 @@ pub fn target<'a>(entry: &'a TargetEntry, observed: &Observed) -> Result<&'a Scr
             format!("ScrobbleTarget {name} does not exist: create it or name another in the targetRef of entry {}", entry.entry),
         )),
         _ => Err(not_allowed(&format!("ScrobbleTarget {name}"), &format!("the targetRef of entry {}", entry.entry))),
+    }
+}
+
+/// The target of an entry, if it may be used and the entry fits it.
+pub fn deliverable<'a>(
+    target: &AccountTarget,
+    entry: &'a TargetEntry,
+    observed: &Observed,
+) -> Result<&'a ScrobbleTarget, Problem> {
+    let found = self::target(entry, observed)?;
+    match contradiction(target, found.spec.target_type) {
+        None => Ok(found),
+        Some(message) => Err(Problem::target(Reason::ConfigurationInvalid, message)),
+    }
+}
+
+/// What the schema cannot see: a credential where the type has none, none where it needs one, a type not served yet.
+fn contradiction(target: &AccountTarget, kind: TargetType) -> Option<String> {
+    let (entry, word) = (&target.name, kind.as_str());
+    match (kind, kind.credentials_key(), &target.credentials_ref) {
+        (TargetType::LastFm | TargetType::Maloja, ..) => {
+            Some(format!("target {entry}: this version does not deliver to type {word} yet: name another target"))
+        }
+        (_, None, Some(_)) => {
+            Some(format!("target {entry} is a {word}, which has no listener's key: remove credentialsRef"))
+        }
+        (_, Some(_), None) => {
+            Some(format!("target {entry} is of type {word}: name the listener's key in credentialsRef"))
+        }
+        _ => None,
     }
 }
 

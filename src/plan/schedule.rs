@@ -8,8 +8,8 @@ use std::hash::Hasher as _;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::observed::{Duty, Lookup, Observed};
-use super::reference;
+use super::observed::{Duty, Lookup, Observed, TargetEntry};
+use super::{problem, reference};
 use crate::api::RECONCILE_REQUESTED_AT;
 use crate::api::condition::{ConditionType, Reason, find_condition, is_condition_true};
 use crate::api::v1alpha1::{SpotifyAccount, SpotifyAccountStatus};
@@ -31,7 +31,7 @@ const PLAYS_BETWEEN_READS: i64 = 35;
 /// What an account is due for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Due {
-    /// Nothing: it is suspended.
+    /// Nothing: it is suspended, or an object that it refers to keeps it from working. The watches tell of a change.
     Never,
     /// A look at its Secrets: a human has to change one.
     Poll,
@@ -43,33 +43,72 @@ pub enum Due {
 
 /// What an account is due for, and when.
 pub fn due(account: &SpotifyAccount, observed: &Observed, now: Timestamp) -> Due {
-    let status = account.status.clone().unwrap_or_default();
-    if account.spec.suspend {
+    if account.spec.suspend || problem::blocking(account, observed).is_some() {
         return Due::Never;
     }
-    if requested(account).is_some()
-        || status.observed_generation != account.metadata.generation
-        || reference_resolved(&status, observed)
-    {
-        return Due::Read(now);
+    let status = account.status.clone().unwrap_or_default();
+    let read = next_question(account, observed, &status, now);
+    let delivery = next_delivery(&status, observed);
+    match delivery {
+        _ if read <= now => Due::Read(read),
+        Some(delivery) if delivery <= now => Due::Deliver(delivery),
+        _ if waits_for_secret(&status) => Due::Poll,
+        Some(delivery) if delivery < read => Due::Deliver(delivery),
+        _ => Due::Read(read),
     }
-    let stalled = waits_for_secret(&status);
-    if stalled && is_condition_true(&status.conditions, ConditionType::Synced) {
-        // A target's Secret is to blame: the others go on.
-        let read = next_read(account, observed, &status);
-        return if read <= now { Due::Read(read) } else { Due::Poll };
+}
+
+/// When to look at an account again, if nothing happens before; none where nothing but a change can help.
+pub fn wake(account: &SpotifyAccount, observed: &Observed, now: Timestamp) -> Option<Timestamp> {
+    match due(account, observed, now) {
+        Due::Never => None,
+        Due::Poll => {
+            let status = account.status.clone().unwrap_or_default();
+            let read = next_question(account, observed, &status, now);
+            let next = next_delivery(&status, observed).map_or(read, |delivery| delivery.min(read));
+            Some(next.min(now + SECRET_POLL))
+        }
+        Due::Read(time) | Due::Deliver(time) => Some(time),
     }
-    match status.failures.as_ref().and_then(|failures| failures.next_attempt_time.as_ref()) {
-        Some(next) if next.0 <= now || !stalled => return Due::Read(next.0),
-        _ if stalled => return Due::Poll,
-        _ => {}
+}
+
+/// When Spotify is asked next; the end of time where only a change of a Secret or an object can help.
+fn next_question(
+    account: &SpotifyAccount,
+    observed: &Observed,
+    status: &SpotifyAccountStatus,
+    now: Timestamp,
+) -> Timestamp {
+    let attempt = status.failures.as_ref().and_then(|failures| failures.next_attempt_time.as_ref()).map(|next| next.0);
+    if let Some(until) = attempt.filter(|until| *until > now && is_asked_to_wait(status)) {
+        return until;
+    }
+    if requested(account).is_some() || is_changed(account) || reference_resolved(status, observed) {
+        return now;
+    }
+    if let Some(attempt) = attempt {
+        return attempt;
+    }
+    let stalled = is_condition_true(&status.conditions, ConditionType::Stalled);
+    if stalled && !is_condition_true(&status.conditions, ConditionType::Synced) {
+        return Timestamp::MAX;
     }
     if status.sync.as_ref().is_none_or(|sync| sync.last_sync_time.is_none()) {
-        return Due::Read(now);
+        return now;
     }
-    let read = next_read(account, observed, &status);
-    let delivery = next_delivery(&status, observed).filter(|delivery| *delivery < read && read > now);
-    delivery.map_or(Due::Read(read), Due::Deliver)
+    next_read(account, observed, status)
+}
+
+/// Whether the account's spec is another one than the status speaks of.
+pub fn is_changed(account: &SpotifyAccount) -> bool {
+    let seen = account.status.as_ref().and_then(|status| status.observed_generation);
+    seen != account.metadata.generation
+}
+
+/// Whether the last failure is a wait that Spotify asked for: nothing but time ends it.
+pub fn is_asked_to_wait(status: &SpotifyAccountStatus) -> bool {
+    let reason = status.failures.as_ref().and_then(|failures| failures.last_reason.as_deref());
+    matches!(reason.and_then(Reason::from_name), Some(Reason::RateLimited | Reason::QuotaExceeded))
 }
 
 /// The value of `reconcile-requested-at` that was not acknowledged yet.
@@ -81,9 +120,18 @@ pub fn requested(account: &SpotifyAccount) -> Option<&String> {
 
 /// An object that was missing or not shared is there now. The watches tell.
 fn reference_resolved(status: &SpotifyAccountStatus, observed: &Observed) -> bool {
-    let reason = find_condition(&status.conditions, ConditionType::Ready).and_then(|ready| Reason::from_name(&ready.reason));
-    let by_reference = matches!(
-        reason,
+    let ready = find_condition(&status.conditions, ConditionType::Ready);
+    let reads = is_condition_true(&status.conditions, ConditionType::Synced);
+    // What kept the account itself from working is gone: the caller has looked.
+    let account = !reads && ready.is_some_and(|ready| is_by_reference(Some(&ready.reason)));
+    let waits = |entry: &TargetEntry| status.target(&entry.entry).is_some_and(|known| is_by_reference(known.reason.as_deref()));
+    account || observed.targets.iter().any(|entry| waits(entry) && reference::target(entry, observed).is_ok())
+}
+
+/// Whether a reason speaks of an object that is missing, not shared, unreadable or taken.
+pub fn is_by_reference(reason: Option<&str>) -> bool {
+    matches!(
+        reason.and_then(Reason::from_name),
         Some(
             Reason::AppNotFound
                 | Reason::TargetNotFound
@@ -92,8 +140,7 @@ fn reference_resolved(status: &SpotifyAccountStatus, observed: &Observed) -> boo
                 | Reason::SecretInUse
                 | Reason::ObjectUnreadable
         )
-    );
-    by_reference && observed.targets.iter().all(|target| reference::target(target, observed).is_ok())
+    )
 }
 
 /// Whether only a change of a Secret can help, which no watch tells.

@@ -2,11 +2,12 @@
 
 use jiff::Timestamp;
 
-use super::observed::{Observed, TokenView};
+use super::observed::{Lookup, Observed, TokenView};
 use super::step::{Progress, RefreshOutcome, Step};
 use crate::api::condition::{ConditionType, Reason, find_condition};
-use crate::api::v1alpha1::SpotifyAccount;
+use crate::api::v1alpha1::{SpotifyAccount, SpotifyAccountStatus};
 use crate::domain::answer::ApiAnswer;
+use crate::domain::token::Flow;
 
 /// What has to be done before Spotify can be read: some steps, or none because it failed; `None` when the token can be
 /// used.
@@ -24,6 +25,10 @@ pub(super) fn steps(
     let Some(token) = progress.token_view(observed.token.as_ref()) else {
         return Some(if progress.token.is_some() { Vec::new() } else { vec![Step::LoadToken] });
     };
+    if contradicting_flow(observed, progress).is_some() {
+        // The Secret may have been corrected since this process read it.
+        return Some(if progress.token.is_none() { vec![Step::LoadToken] } else { Vec::new() });
+    }
     if !refreshed && !is_fresh(token, observed, now) {
         // A restart, or another process, may have left a newer token in the Secret than this process holds.
         let step = if progress.token.is_none() { Step::LoadToken } else { Step::Refresh { forced: false } };
@@ -40,17 +45,28 @@ pub(super) fn steps(
     }
 }
 
-/// Whether the access token has more than the buffer left, and no exchange of it may have been cut off.
+/// Whether the access token has more than the buffer left.
 fn is_fresh(token: &TokenView, observed: &Observed, now: Timestamp) -> bool {
     token.expires_at.is_some_and(|end| end.duration_since(now) > observed.settings.refresh_buffer)
 }
+
+/// Before an authorization's id: Spotify has not told yet whom it belongs to, or that it is somebody else.
+pub(super) const UNVERIFIED: &str = "unverified:";
 
 /// Whether Spotify has told whom this authorization belongs to.
 fn is_identified(account: &SpotifyAccount, token: &TokenView) -> bool {
     let known = account.status.as_ref().and_then(|status| status.authorization.as_ref());
     known.is_some_and(|known| {
         known.authorization_id.as_ref() == Some(&token.authorization_id) && known.spotify_account_id.is_some()
-    }) && !is_mismatch(account)
+    })
+}
+
+/// The flow that the Secret names, if the app cannot have obtained a token that way.
+pub(super) fn contradicting_flow(observed: &Observed, progress: &Progress) -> Option<Flow> {
+    let Lookup::Found(app) = &observed.app else { return None };
+    let flow = progress.token_view(observed.token.as_ref())?.flow?;
+    let fitting = if app.spec.client_secret_ref.is_some() { Flow::Confidential } else { Flow::Pkce };
+    (flow != fitting).then_some(flow)
 }
 
 /// Whether this is the listener whose plays the account has carried so far, or the first one.
@@ -59,13 +75,8 @@ pub(super) fn is_expected(account: &SpotifyAccount, account_id: &str) -> bool {
     known.and_then(|known| known.spotify_account_id.as_deref()).is_none_or(|known| known == account_id)
 }
 
-fn is_mismatch(account: &SpotifyAccount) -> bool {
-    authorized_reason(account) == Some(Reason::ListenerMismatch)
-}
-
-fn authorized_reason(account: &SpotifyAccount) -> Option<Reason> {
-    let conditions = &account.status.as_ref()?.conditions;
-    let authorized = find_condition(conditions, ConditionType::Authorized)?;
+fn authorized_reason(status: &SpotifyAccountStatus) -> Option<Reason> {
+    let authorized = find_condition(&status.conditions, ConditionType::Authorized)?;
     (authorized.status == "False").then(|| Reason::from_name(&authorized.reason))?
 }
 
@@ -76,16 +87,20 @@ pub(super) fn still_refused(account: &SpotifyAccount, progress: &Progress) -> bo
         Some(Err(_)) => return true,
         None => return false,
     };
+    let Some(status) = &account.status else { return false };
     let refused = matches!(
-        authorized_reason(account),
+        authorized_reason(status),
         Some(
             Reason::AuthorizationRevoked
                 | Reason::AuthorizationExpired
                 | Reason::RefreshInterrupted
                 | Reason::ListenerMismatch
                 | Reason::ScopeInsufficient
+                | Reason::ConfigurationInvalid
         )
     );
-    let known = account.status.as_ref().and_then(|status| status.authorization.as_ref());
-    refused && known.and_then(|known| known.authorization_id.as_ref()) == Some(&token.authorization_id)
+    // What was decided without asking Spotify has no next attempt: a change of any key may have mended it.
+    let probed = status.failures.as_ref().is_some_and(|failures| failures.next_attempt_time.is_some());
+    let known = status.authorization.as_ref().and_then(|known| known.authorization_id.as_deref());
+    refused && probed && known.is_some_and(|known| known.trim_start_matches(UNVERIFIED) == token.authorization_id)
 }

@@ -28,11 +28,15 @@ pub(super) fn between(before: &SpotifyAccountStatus, after: &SpotifyAccountStatu
         }
     }
     for target in &after.targets {
-        let known = before.target(&target.name).map_or(TargetState::Healthy, |known| known.state);
+        let known = before.target(&target.name);
+        let changed = match known {
+            None => target.state != TargetState::Healthy,
+            Some(known) => known.state != target.state || known.reason != target.reason,
+        };
         let warning = !matches!(target.state, TargetState::Healthy | TargetState::Idle);
         let reason = if warning { target.reason.clone() } else { Some("Succeeded".to_owned()) };
         let Some(reason) = reason.filter(|reason| !announcements.iter().any(|said| said.reason == *reason)) else { continue };
-        if known != target.state {
+        if changed {
             let message = target.message.as_deref().unwrap_or("deliveries succeed again");
             announcements.push(Announcement { warning, reason, note: format!("target {}: {message}", target.name) });
         }

@@ -2,17 +2,16 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::api::condition::{ConditionType, find_condition, whole_seconds};
+use crate::api::condition::whole_seconds;
 use crate::api::v1alpha1::{AuthorizationFlow, AuthorizationStatus, SpotifyAccountStatus, TokenStatus};
-use crate::domain::answer::{ApiAnswer, Refusal};
+use crate::domain::answer::{ApiAnswer, Forbidden, Refusal};
 use crate::domain::token::Flow;
 use crate::plan::observed::{Observed, TokenView};
 use crate::plan::step::{Progress, RefreshOutcome};
+use crate::plan::token::UNVERIFIED;
 
 /// The earliest reading of "six months" (Spotify, "Refresh token expiration", June 2026).
 const AUTHORIZATION_LIFE: SignedDuration = SignedDuration::from_hours(24 * 180);
-/// Before an id: the token works, and Spotify has not been asked whose it is.
-const UNVERIFIED: &str = "unverified:";
 
 pub(super) fn settle(status: &mut SpotifyAccountStatus, observed: &Observed, progress: &Progress, now: Timestamp) {
     let Some(token) = progress.token_view(observed.token.as_ref()) else { return };
@@ -21,33 +20,37 @@ pub(super) fn settle(status: &mut SpotifyAccountStatus, observed: &Observed, pro
         Some(ApiAnswer::Found(listener)) => Some(listener.account_id.clone()),
         _ => None,
     };
-    let refused = matches!(
-        progress.refresh,
-        Some(RefreshOutcome::Refused { refusal: Refusal::InvalidGrant { .. }, .. })
-    );
-    let known = status.authorization.as_ref().and_then(|authorization| authorization.authorization_id.as_deref());
+    let mut authorization = status.authorization.clone().unwrap_or_default();
+    let known = authorization.authorization_id.as_deref();
     let same = known.is_some_and(|known| known.trim_start_matches(UNVERIFIED) == token.authorization_id);
-    if identified.is_none() && !refused {
-        if same && super::refreshed(progress) && was_refused(status) {
-            let authorization = status.authorization.get_or_insert_default();
-            authorization.authorization_id = Some(format!("{UNVERIFIED}{}", token.authorization_id));
-        }
+    let verified = same && !known.is_some_and(|known| known.starts_with(UNVERIFIED));
+    if !same && identified.is_none() && !is_refused(progress) {
         return;
     }
-    let mut authorization = status.authorization.clone().unwrap_or_default();
     describe(&mut authorization, token, same, now);
-    authorization.authorization_id = Some(token.authorization_id.clone());
-    if authorization.spotify_account_id.is_none() {
-        authorization.spotify_account_id = identified;
-    }
+    let known = authorization.spotify_account_id.clone();
+    let owned = match (&identified, &known) {
+        (None, _) => verified,
+        (Some(id), known) => known.as_ref().is_none_or(|known| known == id),
+    };
+    let prefix = if owned { "" } else { UNVERIFIED };
+    authorization.authorization_id = Some(format!("{prefix}{}", token.authorization_id));
+    authorization.spotify_account_id = known.or(identified);
     status.authorization = Some(authorization);
 }
 
-fn was_refused(status: &SpotifyAccountStatus) -> bool {
-    find_condition(&status.conditions, ConditionType::Authorized).is_some_and(|authorized| authorized.status == "False")
+/// Whether Spotify said no to this token, so that it is known although nobody knows whose it is.
+fn is_refused(progress: &Progress) -> bool {
+    let refusal = match &progress.refresh {
+        Some(RefreshOutcome::Refused { refusal, .. }) => Some(refusal),
+        _ => None,
+    };
+    refusal.is_some_and(|refusal| *refusal != Refusal::InvalidClient)
+        || matches!(progress.listener, Some(ApiAnswer::Forbidden(Forbidden::Scope)))
 }
 
 fn describe(authorization: &mut AuthorizationStatus, token: &TokenView, same: bool, now: Timestamp) {
+    let was_given = authorization.authorized_time.is_some() && !authorization.estimated;
     let authorized = match (token.authorized_at, &authorization.authorized_time) {
         (Some(time), _) => time,
         (None, Some(known)) if same => known.0,
@@ -55,7 +58,8 @@ fn describe(authorization: &mut AuthorizationStatus, token: &TokenView, same: bo
     };
     let expiry = authorized.saturating_add(AUTHORIZATION_LIFE).unwrap_or(Timestamp::MAX);
     let day = expiry.strftime("%Y-%m-%d");
-    authorization.estimated = token.authorized_at.is_none();
+    // A time that somebody once gave for this very authorization stays known, whatever wiped the Secret.
+    authorization.estimated = token.authorized_at.is_none() && !(same && was_given);
     authorization.reauthorize_by =
         Some(if authorization.estimated { format!("at the latest {day}") } else { day.to_string() });
     authorization.authorized_time = Some(whole_seconds(authorized));

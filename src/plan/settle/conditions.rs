@@ -6,7 +6,7 @@ use super::Verdict;
 use crate::api::condition::{
     ConditionStatus, ConditionType, Reason, find_condition, is_condition_true, remove_condition, set_condition,
 };
-use crate::api::v1alpha1::{BreakerState, SpotifyAccount, SpotifyAccountStatus};
+use crate::api::v1alpha1::{BreakerState, HistoryOutcome, SpotifyAccount, SpotifyAccountStatus};
 use crate::plan::observed::Observed;
 use crate::plan::problem::Problem;
 use crate::plan::{delivery, schedule};
@@ -64,36 +64,107 @@ pub(super) fn settle(
     status: &mut SpotifyAccountStatus,
     account: &SpotifyAccount,
     observed: &Observed,
+    refreshed: bool,
     verdict: &Verdict,
     target_problem: Option<&Problem>,
     now: Timestamp,
 ) {
     let mut writer = Writer { status, generation: account.metadata.generation, now };
     match verdict {
-        Verdict::Waiting => {}
+        Verdict::Waiting | Verdict::Delivered => time_passes(&mut writer, account, observed, target_problem),
         Verdict::Suspended => suspended(&mut writer),
-        Verdict::Refreshed => authorized(&mut writer),
+        Verdict::Refreshed => {
+            // What else was wrong is taken back together with the read that proves it.
+            if find_condition(&writer.status.conditions, ConditionType::Authorized).is_none_or(|known| known.status != "False") {
+                authorized(&mut writer);
+            }
+            time_passes(&mut writer, account, observed, target_problem);
+        }
         Verdict::Read => {
             authorized(&mut writer);
             read(&mut writer, target_problem);
         }
-        Verdict::Delivered => read(&mut writer, target_problem),
         Verdict::Wrong(problem) if problem.stalled => stalled(&mut writer, problem),
-        Verdict::Wrong(problem) => passing(&mut writer, account, observed, problem),
+        Verdict::Wrong(problem) => {
+            if refreshed && !needs_more_than_a_token(writer.status) {
+                authorized(&mut writer);
+            }
+            passing(&mut writer, account, observed, problem, target_problem);
+        }
     }
     let open = writer.status.breaker_state() == BreakerState::Open && !matches!(verdict, Verdict::Suspended);
     let message = "too many failures in a row: one request probes at status.circuitBreaker.nextProbeTime";
     writer.only_while(ConditionType::CircuitOpen, open, Reason::CircuitOpen, message);
 }
 
+/// `Synced` says that Spotify is read: then, and only then, the targets alone decide about `Ready`.
+pub(super) fn is_read(status: &SpotifyAccountStatus) -> bool {
+    is_condition_true(&status.conditions, ConditionType::Synced)
+}
+
+/// Whether what stopped the account is not mended by Spotify's answering a refresh.
+fn needs_more_than_a_token(status: &SpotifyAccountStatus) -> bool {
+    let known = find_condition(&status.conditions, ConditionType::Authorized).filter(|known| known.status == "False");
+    matches!(
+        known.and_then(|known| Reason::from_name(&known.reason)),
+        Some(
+            Reason::ListenerMismatch
+                | Reason::ScopeInsufficient
+                | Reason::UserNotAllowlisted
+                | Reason::AppOwnerNotPremium
+        )
+    )
+}
+
 fn suspended(writer: &mut Writer<'_>) {
     let message = "spec.suspend is true: nothing is read or delivered until it is false";
     writer.set(ConditionType::Ready, false, Reason::Suspended, message);
     writer.default(ConditionType::Authorized);
-    writer.default(ConditionType::Synced);
+    writer.set(ConditionType::Synced, false, Reason::Suspended, message);
     writer.set(ConditionType::Suspended, true, Reason::Suspended, message);
     writer.remove(ConditionType::Reconciling);
     writer.remove(ConditionType::Stalled);
+}
+
+/// Nothing was asked of Spotify: targets may have changed, and trouble that was passed over may have lasted too long.
+fn time_passes(
+    writer: &mut Writer<'_>,
+    account: &SpotifyAccount,
+    observed: &Observed,
+    target_problem: Option<&Problem>,
+) {
+    if !is_read(writer.status) {
+        return;
+    }
+    match patience_end(writer.status, account, observed).filter(|end| *end < writer.now) {
+        None => targets(writer, target_problem),
+        Some(_) => {
+            let failures = writer.status.failures.clone().unwrap_or_default();
+            let reason = failures.last_reason.as_deref().and_then(Reason::from_name).unwrap_or(Reason::UpstreamUnavailable);
+            let next = failures.next_attempt_time.map_or_else(String::new, |next| format!(" until {:.0}", next.0));
+            let message = format!("Spotify could not be read for too long; nothing is asked{next}, then the operator tries again");
+            writer.remove(ConditionType::Stalled);
+            not_ready(writer, reason, reason, ConditionType::Synced, &message);
+        }
+    }
+}
+
+/// Until when trouble that passes by itself is passed over; none where there is none.
+pub(super) fn patience_end(
+    status: &SpotifyAccountStatus,
+    account: &SpotifyAccount,
+    observed: &Observed,
+) -> Option<Timestamp> {
+    status.failures.as_ref()?;
+    let interval = schedule::interval(account, observed, &delivery::ledger(status));
+    let stored = status.sync.as_ref().and_then(|sync| sync.last_sync_time.as_ref().map(|time| time.0));
+    let success = observed.last_read.max(stored)?;
+    let end = success + (interval * 2).max(PATIENCE);
+    let began = status.history.first().filter(|newest| newest.outcome == HistoryOutcome::Failed).map(|newest| newest.first_time.0);
+    match began.filter(|_| schedule::is_asked_to_wait(status)) {
+        Some(began) => Some(end.min(began + interval)),
+        None => Some(end),
+    }
 }
 
 fn authorized(writer: &mut Writer<'_>) {
@@ -115,7 +186,11 @@ fn read(writer: &mut Writer<'_>, target_problem: Option<&Problem>) {
     writer.remove(ConditionType::Suspended);
     writer.remove(ConditionType::Reconciling);
     writer.set(ConditionType::Synced, true, Reason::Succeeded, "plays are read on schedule");
-    match target_problem {
+    targets(writer, target_problem);
+}
+
+fn targets(writer: &mut Writer<'_>, problem: Option<&Problem>) {
+    match problem {
         None => {
             writer.set(ConditionType::Ready, true, Reason::Succeeded, "plays are read and delivered");
             writer.remove(ConditionType::Stalled);
@@ -128,33 +203,37 @@ fn read(writer: &mut Writer<'_>, target_problem: Option<&Problem>) {
 }
 
 fn stalled(writer: &mut Writer<'_>, problem: &Problem) {
-    writer.remove(ConditionType::Suspended);
-    writer.remove(ConditionType::Reconciling);
     writer.default(ConditionType::Authorized);
-    writer.default(ConditionType::Synced);
-    writer.set(ConditionType::Ready, false, problem.reason, &problem.message);
-    writer.set(problem.condition, false, problem.reason, &problem.message);
+    not_ready(writer, problem.reason, problem.reason, problem.condition, &problem.message);
     writer.set(ConditionType::Stalled, true, problem.reason, &problem.message);
 }
 
-/// Trouble that passes by itself is passed over for a while: an account that was Ready stays so.
-fn passing(writer: &mut Writer<'_>, account: &SpotifyAccount, observed: &Observed, problem: &Problem) {
+/// Trouble that passes by itself is passed over for a while: an account that was read stays as it is.
+fn passing(
+    writer: &mut Writer<'_>,
+    account: &SpotifyAccount,
+    observed: &Observed,
+    problem: &Problem,
+    target_problem: Option<&Problem>,
+) {
     let failures = writer.status.failures.as_ref().map_or(0, |failures| failures.consecutive);
-    let asked_to_wait = matches!(problem.reason, Reason::RateLimited | Reason::QuotaExceeded);
-    let interval = schedule::interval(account, observed, &delivery::ledger(writer.status));
-    let stored = writer.status.sync.as_ref().and_then(|sync| sync.last_sync_time.as_ref().map(|time| time.0));
-    let success = observed.last_read.max(stored);
-    let recent = success.is_some_and(|time| writer.now.duration_since(time) <= (interval * 2).max(PATIENCE));
-    let was_ready = is_condition_true(&writer.status.conditions, ConditionType::Ready);
-    writer.default(ConditionType::Authorized);
-    writer.default(ConditionType::Synced);
-    if was_ready && recent && (failures < FAILURES || asked_to_wait) {
-        return;
-    }
+    let asked_to_wait = schedule::is_asked_to_wait(writer.status);
+    let recent = patience_end(writer.status, account, observed).is_some_and(|end| writer.now <= end);
     let open = writer.status.breaker_state() == BreakerState::Open;
+    writer.default(ConditionType::Authorized);
+    if is_read(writer.status) && recent && !open && (failures < FAILURES || asked_to_wait) {
+        return targets(writer, target_problem);
+    }
     let reason = if open { Reason::CircuitOpen } else { problem.reason };
-    writer.remove(ConditionType::Suspended);
     writer.remove(ConditionType::Stalled);
-    writer.set(ConditionType::Ready, false, reason, &problem.message);
-    writer.set(problem.condition, false, problem.reason, &problem.message);
+    not_ready(writer, reason, problem.reason, problem.condition, &problem.message);
+}
+
+/// Nothing is read: `Synced` says so whatever else is concerned.
+fn not_ready(writer: &mut Writer<'_>, ready: Reason, reason: Reason, condition: ConditionType, message: &str) {
+    writer.remove(ConditionType::Suspended);
+    writer.remove(ConditionType::Reconciling);
+    writer.set(ConditionType::Ready, false, ready, message);
+    writer.set(ConditionType::Synced, false, reason, message);
+    writer.set(condition, false, reason, message);
 }

@@ -41,7 +41,7 @@ fn wrong(
 ) {
     let known = status.failures.clone().unwrap_or_default();
     let same = known.last_reason.as_deref() == Some(problem.reason.as_str());
-    if !problem.attempted && same {
+    if !problem.attempted && same && known.next_attempt_time.is_none() {
         return;
     }
     // The app's fault counts against no account.
@@ -62,6 +62,9 @@ fn wrong(
     };
     if breaks(problem) {
         status.circuit_breaker = opened;
+    } else if problem.stalled {
+        // It waits for a human, not for a probe.
+        status.circuit_breaker = None;
     }
     status.failures = Some(FailureStatus {
         consecutive,
@@ -96,7 +99,7 @@ fn limits(observed: &Observed) -> BreakerLimits {
 }
 
 /// The next attempt is never shown earlier than it is made.
-fn round_up(time: Timestamp) -> k8s_openapi::apimachinery::pkg::apis::meta::v1::Time {
+pub(super) fn round_up(time: Timestamp) -> k8s_openapi::apimachinery::pkg::apis::meta::v1::Time {
     whole_seconds(time.saturating_add(jiff::SignedDuration::from_millis(999)).unwrap_or(time))
 }
 

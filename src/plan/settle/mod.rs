@@ -56,7 +56,9 @@ pub fn settle(account: &SpotifyAccount, observed: &Observed, progress: &Progress
     let before = account.status.clone().unwrap_or_default();
     let mut status = before.clone();
     let verdict = verdict::verdict(account, observed, progress, now);
-    let seen = !matches!(verdict, Verdict::Waiting | Verdict::Refreshed);
+    // Nothing can be done before a time that Spotify named: that is an answer, too.
+    let waits = matches!(progress.due, Some(Due::Read(time)) if time > now);
+    let seen = waits || !matches!(verdict, Verdict::Waiting | Verdict::Refreshed);
     if seen {
         status.observed_generation = account.metadata.generation;
         if let Some(requested) = schedule::requested(account) {
@@ -67,7 +69,8 @@ pub fn settle(account: &SpotifyAccount, observed: &Observed, progress: &Progress
     settle_sync(&mut status, account, observed, progress, now);
     let target_problem = targets::settle(&mut status, account, observed, progress, now);
     failures::settle(&mut status, account, observed, &verdict, now);
-    conditions::settle(&mut status, account, observed, &verdict, target_problem.as_ref(), now);
+    let refreshed = refreshed(progress);
+    conditions::settle(&mut status, account, observed, refreshed, &verdict, target_problem.as_ref(), now);
 
     let worth_writing = ride_along_removed(&before) != ride_along_removed(&status);
     let mut announcements = announcements::between(&before, &status);
@@ -158,13 +161,12 @@ fn ride_along_removed(status: &SpotifyAccountStatus) -> SpotifyAccountStatus {
 }
 
 fn requeue(account: &SpotifyAccount, observed: &Observed, now: Timestamp) -> SignedDuration {
-    let next = match schedule::due(account, observed, now) {
-        Due::Never => return LONGEST_SLEEP,
-        Due::Poll => now + schedule::SECRET_POLL,
-        Due::Read(time) | Due::Deliver(time) => time,
-    };
-    let stalled = account.status.as_ref().is_some_and(schedule::waits_for_secret);
-    let next = if stalled { next.min(now + schedule::SECRET_POLL) } else { next };
+    let wake = schedule::wake(account, observed, now);
+    let status = account.status.as_ref().filter(|status| conditions::is_read(status));
+    let patience = status.and_then(|status| conditions::patience_end(status, account, observed));
+    // The second after it, for then it has ended.
+    let patience = patience.map(|end| end + SignedDuration::from_secs(1)).filter(|end| *end > now);
+    let next = wake.into_iter().chain(patience).min().unwrap_or(Timestamp::MAX);
     // Never at once: whatever could not be done now is not done by trying in a loop.
     next.duration_since(now).clamp(SignedDuration::from_millis(200), LONGEST_SLEEP)
 }

@@ -5,16 +5,16 @@ use jiff::Timestamp;
 use crate::api::condition::{Reason, whole_seconds};
 use crate::api::v1alpha1::{
     AccountTarget, AccountTargetStatus, BreakerLimits, SpotifyAccount, SpotifyAccountStatus, SyncStatus, TargetState,
-    TargetType,
 };
 use crate::domain::answer::{Delivery, Submission, Trouble};
 use crate::domain::ledger::{Identity, Ledger, Mark};
 use crate::domain::play::{Heard, Page};
+use super::failures::round_up;
 use crate::plan::breaker;
-use crate::plan::delivery::{REFUSED_WAIT, attachment_id, final_mark, open_plays};
+use crate::plan::delivery::{REFUSED_WAIT, attachment_id, final_mark, is_for_its_secret, open_plays};
 use crate::plan::observed::{Observed, TargetEntry};
 use crate::plan::problem::Problem;
-use crate::plan::step::{Progress, TargetProgress};
+use crate::plan::step::{Progress, SecretTrouble, TargetProgress};
 use crate::plan::{reference, schedule};
 
 /// Marks what was delivered, and counts what waits.
@@ -57,7 +57,8 @@ fn mark_target(ledger: &mut Ledger, position: usize, done: Option<&TargetProgres
         let Submission::Each(deliveries) = submission else { continue };
         for (play, delivery) in plays.iter().zip(deliveries) {
             let identity = Identity::of(&Heard::Play(play.as_ref().clone()));
-            if let Some(mark) = final_mark(delivery) {
+            let known = ledger.find(&identity).and_then(|row| ledger.rows[row].marks.get(position).copied());
+            if let Some(mark) = final_mark(delivery).filter(|mark| known != Some(*mark)) {
                 ledger.mark(&identity, position, mark);
                 accepted += i64::from(mark == Mark::Delivered);
             }
@@ -102,7 +103,7 @@ pub(super) fn settle(
     if let Some(sync) = &mut status.sync {
         sync.pending_total = status.targets.iter().map(|target| target.pending).sum();
     }
-    problems.into_iter().max_by_key(|problem| problem.stalled)
+    problems.into_iter().rev().max_by_key(|problem| problem.stalled)
 }
 
 fn settle_one(
@@ -113,21 +114,28 @@ fn settle_one(
     progress: &Progress,
     now: Timestamp,
 ) {
-    let found = match reference::target(entry, observed) {
+    let Some(target) = account.spec.targets.iter().find(|target| target.name == entry.entry) else { return };
+    let found = match reference::deliverable(target, entry, observed) {
         Ok(found) => found,
         Err(problem) => return blame(state, &problem),
     };
-    if let Some(Err(trouble)) = progress.credentials.get(&entry.entry) {
-        return blame(state, &Problem::secret(&format!("the Secret of target {},", entry.entry), trouble));
-    }
-    if let Some(problem) = configuration(account, entry, found.spec.target_type) {
-        return blame(state, &problem);
+    let credentials = progress.credentials.get(&entry.entry);
+    match credentials {
+        Some(Err(SecretTrouble::Cluster)) => return postpone(state, now),
+        Some(Err(trouble)) => {
+            return blame(state, &Problem::secret(&format!("the Secret of target {},", entry.entry), trouble));
+        }
+        _ => {}
     }
     let sent = progress.deliveries.get(&entry.entry).and_then(last_word);
-    let mended = matches!(progress.credentials.get(&entry.entry), Some(Ok(_))) || sent.is_some();
+    let usable = matches!(credentials, Some(Ok(_))) || sent.is_some();
+    let renewed = matches!(credentials, Some(Ok(credentials)) if credentials.renewed);
     match sent {
-        None if state.state == TargetState::Failing && state.next_attempt_time.is_none() && mended => clear(state),
-        None if is_reference_reason(state.reason.as_deref()) => clear(state),
+        None if usable && (is_for_its_secret(state.reason.as_deref()) || is_postponed(state)) => clear(state),
+        None if is_for_its_spec(state.reason.as_deref()) => clear(state),
+        // Another key than the one that was refused: the next play that waits, or that is heard, will tell.
+        None if renewed && state.state == TargetState::Unauthorized && state.pending == 0 => clear(state),
+        None if renewed && state.state == TargetState::Unauthorized => state.next_attempt_time = None,
         None => {}
         Some(Delivery::Accepted | Delivery::AlreadyThere | Delivery::Never { .. }) => clear(state),
         Some(Delivery::CredentialsRefused) => {
@@ -141,33 +149,14 @@ fn settle_one(
         Some(Delivery::NotNow { retry_after, trouble }) => {
             fail(state, BreakerLimits::from(&found.spec.circuit_breaker), &trouble, now, account, observed);
             if let (Some(wait), Some(next)) = (retry_after, &mut state.next_attempt_time) {
-                *next = whole_seconds(next.0.max(now + wait));
+                let until = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
+                *next = round_up(next.0.max(until));
             }
         }
         Some(Delivery::Unknown(trouble)) => {
             fail(state, BreakerLimits::from(&found.spec.circuit_breaker), &trouble, now, account, observed);
         }
     }
-}
-
-/// What the schema cannot see: a credential where the type has none, none where it needs one, a type not served yet.
-fn configuration(account: &SpotifyAccount, entry: &TargetEntry, kind: TargetType) -> Option<Problem> {
-    let target = account.spec.targets.iter().find(|target| target.name == entry.entry)?;
-    let message = match (kind, kind.credentials_key(), &target.credentials_ref) {
-        (TargetType::LastFm | TargetType::Maloja, ..) => {
-            format!("target {}: this version does not deliver to type {} yet", entry.entry, kind.as_str())
-        }
-        (_, None, Some(_)) => format!(
-            "target {} is a {}, which has no listener's key: remove credentialsRef",
-            entry.entry,
-            kind.as_str()
-        ),
-        (_, Some(_), None) => {
-            format!("target {} is of type {}: name the listener's key in credentialsRef", entry.entry, kind.as_str())
-        }
-        _ => return None,
-    };
-    Some(Problem::target(Reason::ConfigurationInvalid, message))
 }
 
 /// The last answer of a target in this pass that says how it fares.
@@ -194,12 +183,22 @@ fn blame(state: &mut AccountTargetStatus, problem: &Problem) {
     state.next_attempt_time = None;
 }
 
-fn is_reference_reason(reason: Option<&str>) -> bool {
-    let reason = reason.and_then(Reason::from_name);
-    matches!(
-        reason,
-        Some(Reason::TargetNotFound | Reason::ReferenceNotAllowed | Reason::ObjectUnreadable | Reason::ConfigurationInvalid)
-    )
+/// The cluster did not answer: nobody's fault, and soon tried again. What was known before stays known.
+fn postpone(state: &mut AccountTargetStatus, now: Timestamp) {
+    if state.state == TargetState::Healthy || is_postponed(state) {
+        state.state = TargetState::Failing;
+        state.reason = Some(Reason::NetworkError.as_str().to_owned());
+        state.message = Some("its Secret could not be read: the API server does not answer".to_owned());
+        state.next_attempt_time = Some(whole_seconds(now + breaker::FIRST_WAIT));
+    }
+}
+
+fn is_postponed(state: &AccountTargetStatus) -> bool {
+    state.reason.as_deref() == Some(Reason::NetworkError.as_str())
+}
+
+fn is_for_its_spec(reason: Option<&str>) -> bool {
+    schedule::is_by_reference(reason) || reason == Some(Reason::ConfigurationInvalid.as_str())
 }
 
 fn stop(state: &mut AccountTargetStatus, stopped: TargetState, reason: Reason, message: &str, now: Timestamp) {
@@ -251,7 +250,7 @@ fn problem_of(state: &AccountTargetStatus) -> Option<Problem> {
             let problem = Problem::target(Reason::TargetFailing, message);
             Some(Problem { stalled: false, ..problem })
         }
-        TargetState::Failing if reason == Reason::TargetFailing => None,
+        TargetState::Failing if matches!(reason, Reason::TargetFailing | Reason::NetworkError) => None,
         TargetState::Failing => Some(Problem::target(reason, message)),
     }
 }

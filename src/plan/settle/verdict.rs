@@ -6,9 +6,12 @@ use super::mismatch;
 use crate::api::condition::{ConditionType, Reason, find_condition};
 use crate::api::v1alpha1::{FailureType, SpotifyAccount};
 use crate::domain::answer::{ApiAnswer, Forbidden, Refusal, Trouble};
+use crate::domain::token::Flow;
 use crate::plan::observed::{Observed, TokenView};
 use crate::plan::problem::{Problem, blocking};
-use crate::plan::step::{Progress, RefreshOutcome};
+use crate::plan::schedule::Due;
+use crate::plan::step::{Progress, RefreshOutcome, SecretTrouble};
+use crate::plan::token;
 
 /// What a pass means for the account as a whole.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,9 +53,12 @@ pub fn verdict(account: &SpotifyAccount, observed: &Observed, progress: &Progres
         .as_ref()
         .and_then(|outcome| refresh(account, observed, progress, outcome, now))
         .or_else(|| match &progress.token {
+            // A look at Secrets that got no answer: what was wrong before is still what is known.
+            Some(Err(SecretTrouble::Cluster)) if progress.due == Some(Due::Poll) => None,
             Some(Err(trouble)) => Some(Problem::secret("the token Secret", trouble)),
             _ => None,
         })
+        .or_else(|| token::contradicting_flow(observed, progress).map(|flow| contradiction(account, observed, flow)))
         .or_else(|| listener(account, progress, now))
         .or_else(|| progress.page.as_ref().and_then(|answer| api("recently-played", answer, now)));
     match (problem, &progress.page) {
@@ -80,16 +86,7 @@ fn refresh(
         RefreshOutcome::ClientSecret(trouble) => {
             Problem::secret(&format!("the client secret of SpotifyApp {}, Secret", observed.app_name), trouble)
         }
-        RefreshOutcome::FlowMismatch { flow } => Problem::configuration(
-            Reason::ConfigurationInvalid,
-            format!(
-                "the token Secret says flow: {}, but SpotifyApp {} is a {} client: authorize anew, or correct `flow`. {}",
-                flow.as_str(),
-                observed.app_name,
-                if flow.as_str() == "pkce" { "confidential" } else { "public" },
-                connect(account, observed),
-            ),
-        ),
+        RefreshOutcome::FlowMismatch { flow } => contradiction(account, observed, *flow),
         RefreshOutcome::Refused { refusal, interrupted } => {
             let token = progress.token_view(observed.token.as_ref());
             refused(account, observed, *refusal, *interrupted, token, now)
@@ -104,6 +101,22 @@ fn refresh(
                 .to_owned(),
         ),
     })
+}
+
+fn contradiction(account: &SpotifyAccount, observed: &Observed, flow: Flow) -> Problem {
+    let kind = match flow {
+        Flow::Pkce => "confidential",
+        Flow::Confidential => "public",
+    };
+    Problem::configuration(
+        Reason::ConfigurationInvalid,
+        format!(
+            "the token Secret says flow: {}, but SpotifyApp {} is a {kind} client: authorize anew, or correct `flow`. {}",
+            flow.as_str(),
+            observed.app_name,
+            connect(account, observed),
+        ),
+    )
 }
 
 fn refused(
@@ -145,7 +158,9 @@ fn dead(
 ) -> Problem {
     let status = account.status.as_ref();
     let authorized = token.and_then(|token| token.authorized_at).or_else(|| {
-        status?.authorization.as_ref()?.authorized_time.as_ref().map(|time| time.0)
+        let known = status?.authorization.as_ref()?;
+        let id = known.authorization_id.as_deref()?.trim_start_matches(token::UNVERIFIED);
+        known.authorized_time.as_ref().filter(|_| token.is_some_and(|token| token.authorization_id == id)).map(|time| time.0)
     });
     let too_old = authorized.is_some_and(|time| now.duration_since(time) >= AUTHORIZATION_LIFE);
     let (reason, what) = match interrupted {
@@ -223,7 +238,8 @@ fn rate_limited(what: &str, retry_after: Option<SignedDuration>, quota: bool, no
     } else {
         (Reason::RateLimited, "Spotify asks to wait", SignedDuration::from_secs(30))
     };
-    let until = now + retry_after.unwrap_or(unknown).max(SignedDuration::from_secs(1));
+    let wait = retry_after.unwrap_or(unknown).max(SignedDuration::from_secs(1));
+    let until = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
     let message = format!("{text} until {until:.0} ({what})");
     Problem { not_before: Some(until), ..Problem::passing(reason, FailureType::RateLimited, message) }
 }

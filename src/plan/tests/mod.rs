@@ -1,0 +1,17 @@
+//! The decisions, proved without a cluster, a network or a clock.
+
+mod accounts;
+mod announcements;
+mod authorization;
+mod deliveries;
+mod due;
+mod failures;
+mod observations;
+mod passes;
+mod plays;
+mod random;
+mod references;
+mod states;
+mod stops;
+mod world;
+mod writes;

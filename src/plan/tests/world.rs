@@ -1,0 +1,308 @@
+//! A driver without a cluster: it takes the steps that decisions name, answers from a script and keeps what a process
+//! would keep. Hours pass in no time.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::accounts::{LISTENER, seconds, start};
+use super::observations::{around, token};
+use super::plays::page;
+use crate::api::v1alpha1::{SpotifyAccount, SpotifyAccountStatus};
+use crate::domain::answer::{ApiAnswer, Delivery, Submission};
+use crate::domain::listener::Listener;
+use crate::domain::play::{Page, Play};
+use crate::plan::schedule::{self, Due};
+use crate::plan::step::{Credentials, RefreshOutcome, SecretTrouble};
+use crate::plan::{Announcement, Observed, Progress, Settled, Step, TokenView, delivery, next_steps, settle};
+
+/// Something that a pass did.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Deed {
+    LoadedToken,
+    Refreshed { forced: bool },
+    Identified,
+    Read,
+    Prepared(String),
+    Sent { entry: String, plays: Vec<Arc<Play>> },
+}
+
+/// What each step is answered: the next of its script, and the last word for ever.
+pub(super) struct Script<T> {
+    pub(super) next: VecDeque<T>,
+    pub(super) then: T,
+}
+
+impl<T: Clone> Script<T> {
+    fn of(then: T) -> Self {
+        Self { next: VecDeque::new(), then }
+    }
+
+    fn answer(&mut self) -> T {
+        self.next.pop_front().unwrap_or_else(|| self.then.clone())
+    }
+}
+
+/// How a refresh goes; the times of one that succeeds are filled in.
+#[derive(Clone, Debug)]
+pub(super) enum Exchange {
+    Succeeds { life: SignedDuration },
+    Ends(RefreshOutcome),
+}
+
+type Answers = Box<dyn FnMut(&str, &[Arc<Play>]) -> Submission>;
+
+/// One account, its surroundings, and a process that looks after it.
+pub(super) struct World {
+    pub(super) now: Timestamp,
+    pub(super) account: SpotifyAccount,
+    pub(super) surroundings: Observed,
+    pub(super) secret: Script<Result<TokenView, SecretTrouble>>,
+    pub(super) exchanges: Script<Exchange>,
+    pub(super) listeners: Script<ApiAnswer<Listener>>,
+    pub(super) pages: Script<ApiAnswer<Arc<Page>>>,
+    /// The value in each entry's Secret.
+    pub(super) keys: BTreeMap<String, Script<Result<u32, SecretTrouble>>>,
+    pub(super) targets: Answers,
+    pub(super) stopping: bool,
+    held: BTreeMap<String, u32>,
+    /// What was done, pass by pass.
+    pub(super) passes: Vec<Vec<Deed>>,
+    pub(super) writes: usize,
+    pub(super) said: Vec<Announcement>,
+}
+
+impl World {
+    /// Everything works, and there is nothing to read.
+    pub(super) fn of(account: SpotifyAccount) -> Self {
+        let surroundings = around(&account);
+        let far = start() + seconds(3600);
+        Self {
+            now: start(),
+            account,
+            surroundings,
+            secret: Script::of(Ok(token(far))),
+            exchanges: Script::of(Exchange::Succeeds { life: seconds(3600) }),
+            listeners: Script::of(ApiAnswer::Found(Listener { account_id: LISTENER.to_owned() })),
+            pages: Script::of(ApiAnswer::Found(Arc::new(Page::default()))),
+            keys: BTreeMap::new(),
+            targets: Box::new(|_, plays| Submission::all(plays.len(), &Delivery::Accepted)),
+            stopping: false,
+            held: BTreeMap::new(),
+            passes: Vec::new(),
+            writes: 0,
+            said: Vec::new(),
+        }
+    }
+
+    /// Spotify shows these plays from now on.
+    pub(super) fn shows(&mut self, plays: impl IntoIterator<Item = Play>) {
+        self.pages.then = ApiAnswer::Found(Arc::new(page(plays)));
+    }
+
+    pub(super) fn status(&self) -> SpotifyAccountStatus {
+        self.account.status.clone().unwrap_or_default()
+    }
+
+    /// How often something was done.
+    pub(super) fn count(&self, what: impl Fn(&Deed) -> bool) -> usize {
+        self.passes.iter().flatten().filter(|deed| what(deed)).count()
+    }
+
+    /// How often Spotify was asked for anything.
+    pub(super) fn questions(&self) -> usize {
+        self.count(|deed| matches!(deed, Deed::Refreshed { .. } | Deed::Identified | Deed::Read))
+    }
+
+    pub(super) fn reads(&self) -> usize {
+        self.count(|deed| *deed == Deed::Read)
+    }
+
+    /// The plays that a target took, each as often as it was sent.
+    pub(super) fn sent(&self, name: &str) -> Vec<Arc<Play>> {
+        let all = self.passes.iter().flatten();
+        all.filter_map(|deed| match deed {
+            Deed::Sent { entry, plays } if entry == name => Some(plays.clone()),
+            _ => None,
+        })
+        .flatten()
+        .collect()
+    }
+
+    /// Forgets what was done so far.
+    pub(super) fn forget(&mut self) {
+        self.passes.clear();
+        self.writes = 0;
+        self.said.clear();
+    }
+
+    /// A new process: what only memory held is gone.
+    pub(super) fn restart(&mut self) {
+        self.surroundings.token = None;
+        self.surroundings.last_read = None;
+        self.surroundings.waiting_page = None;
+        self.surroundings.duty = schedule_duty(self.now, self.surroundings.duty.since);
+        self.held.clear();
+    }
+
+    /// Passes, each after the wait that the one before asked for, until so much time is over. Answers their number.
+    pub(super) fn run_for(&mut self, time: SignedDuration) -> usize {
+        let end = self.now + time;
+        let before = self.passes.len();
+        while self.now < end {
+            let wait = self.pass().requeue;
+            self.now += wait;
+        }
+        self.passes.len() - before
+    }
+
+    /// One pass.
+    pub(super) fn pass(&mut self) -> Settled {
+        if let Some(status) = settle::first_visit(&self.account, self.now) {
+            self.record(&Settled::plain(status));
+        }
+        if schedule::requested(&self.account).is_some() {
+            self.surroundings.token = None;
+            self.held.clear();
+        }
+        self.passes.push(Vec::new());
+        let due = schedule::due(&self.account, &self.observe(), self.now);
+        let mut progress = Progress { due: Some(due), ..Progress::default() };
+        let mut rounds = 0;
+        loop {
+            progress.stopping = self.stopping;
+            let steps = next_steps(&self.account, &self.observe(), &progress, self.now);
+            if steps.is_empty() {
+                break;
+            }
+            rounds += 1;
+            assert!(rounds <= 40, "a pass without end: {:?}", self.passes.last());
+            let refreshes = steps.iter().any(|step| matches!(step, Step::Refresh { .. }));
+            for step in steps {
+                self.act(step, &mut progress);
+            }
+            if refreshes && matches!(progress.refresh, Some(RefreshOutcome::Refreshed { .. })) {
+                let settled = settle(&self.account, &self.observe(), &progress, self.now);
+                self.record(&settled);
+            }
+        }
+        let settled = settle(&self.account, &self.observe(), &progress, self.now);
+        self.record(&settled);
+        if let Some(ApiAnswer::Found(page)) = &progress.page {
+            self.surroundings.waiting_page = Some(Arc::clone(page));
+        }
+        if !settled.plays_wait {
+            self.surroundings.waiting_page = None;
+        }
+        assert!(settled.requeue >= SignedDuration::from_millis(200), "no pass follows at once");
+        assert!(due != Due::Never || self.passes.last().is_none_or(Vec::is_empty), "nothing is done when nothing is due");
+        settled
+    }
+
+    fn observe(&self) -> Observed {
+        let mut observed = self.surroundings.clone();
+        for target in &mut observed.targets {
+            target.prepared = self.held.contains_key(&target.entry);
+        }
+        observed
+    }
+
+    fn record(&mut self, settled: &Settled) {
+        self.account.status = Some(settled.status.clone());
+        if settled.worth_writing {
+            self.writes += 1;
+            self.said.extend(settled.announcements.clone());
+        }
+    }
+
+    fn did(&mut self, deed: Deed) {
+        self.passes.last_mut().unwrap().push(deed);
+    }
+
+    fn act(&mut self, step: Step, progress: &mut Progress) {
+        match step {
+            Step::LoadToken => {
+                self.did(Deed::LoadedToken);
+                let found = self.secret.answer();
+                self.surroundings.token = found.as_ref().ok().cloned();
+                progress.token = Some(found);
+            }
+            Step::Refresh { forced } => self.refresh(forced, progress),
+            Step::Identify => {
+                self.did(Deed::Identified);
+                progress.listener = Some(self.listeners.answer());
+            }
+            Step::Read => {
+                self.did(Deed::Read);
+                let answer = self.pages.answer();
+                if matches!(answer, ApiAnswer::Found(_)) {
+                    self.surroundings.last_read = Some(self.now);
+                    progress.read_time = Some(self.now);
+                }
+                progress.page = Some(answer);
+            }
+            Step::Prepare { entry } => {
+                self.did(Deed::Prepared(entry.clone()));
+                let found = self.keys.get_mut(&entry).map_or(Ok(1), Script::answer);
+                let result = match found {
+                    Ok(key) => {
+                        let before = self.held.insert(entry.clone(), key);
+                        Ok(Credentials { renewed: before.is_some_and(|before| before != key) })
+                    }
+                    Err(trouble) => {
+                        self.held.remove(&entry);
+                        Err(trouble)
+                    }
+                };
+                progress.credentials.insert(entry, result);
+            }
+            Step::Deliver { entry, batches } => self.deliver(&entry, batches, progress),
+        }
+    }
+
+    fn refresh(&mut self, forced: bool, progress: &mut Progress) {
+        self.did(Deed::Refreshed { forced });
+        if forced {
+            assert!(!progress.forced, "a refresh is forced once a pass");
+            progress.forced = true;
+            progress.page = None;
+            progress.listener = None;
+        }
+        let held = self.surroundings.token.take();
+        let outcome = match (self.exchanges.answer(), held) {
+            (_, None) => RefreshOutcome::Conflict,
+            (Exchange::Succeeds { life }, Some(held)) => {
+                let token = TokenView { expires_at: Some(self.now + life), interrupted: None, ..held };
+                self.surroundings.token = Some(token.clone());
+                if let Ok(stored) = &mut self.secret.then {
+                    *stored = token.clone();
+                }
+                RefreshOutcome::Refreshed { token, time: self.now, rotated: false }
+            }
+            (Exchange::Ends(outcome), Some(_)) => outcome,
+        };
+        self.held.clear();
+        progress.refresh = Some(outcome);
+    }
+
+    fn deliver(&mut self, entry: &str, batches: Vec<Vec<Arc<Play>>>, progress: &mut Progress) {
+        for plays in batches {
+            assert!(!plays.is_empty(), "no request without a play");
+            let submission = (self.targets)(entry, &plays);
+            self.did(Deed::Sent { entry: entry.to_owned(), plays: plays.clone() });
+            let taken = match &submission {
+                Submission::BatchRefused => true,
+                Submission::Each(deliveries) => deliveries.iter().all(|delivery| delivery::final_mark(delivery).is_some()),
+            };
+            progress.deliveries.entry(entry.to_owned()).or_default().submissions.push((plays, submission));
+            if !taken {
+                break;
+            }
+        }
+    }
+}
+
+fn schedule_duty(now: Timestamp, before: Timestamp) -> crate::plan::observed::Duty {
+    crate::plan::observed::Duty { since: now, before_until: Some(now.max(before)) }
+}
