@@ -10,11 +10,12 @@ use kube::{Api, Client, ResourceExt as _};
 use scrobble_harness::audit::Marker;
 use scrobble_harness::{
     AuditEntry, Chart, ControlPlane, Installation, Operator, OperatorProcess, TestNamespace, wait_for_object,
+    wait_until,
 };
 use scrobble_operator::api::condition::{ConditionType, find_condition};
 use scrobble_operator::api::v1alpha1::{ScrobbleTarget, SpotifyAccount, SpotifyAccountStatus, SpotifyApp};
 use scrobble_simulator::Simulator;
-use scrobble_simulator::api::{Listen, NewAccount, NewApp, NewPlay};
+use scrobble_simulator::api::{Endpoint, Listen, NewAccount, NewApp, NewPlay, Record, RecordFilter};
 use scrobble_simulator::client::Client as Script;
 use serde_json::{Value, json};
 
@@ -22,7 +23,8 @@ use serde_json::{Value, json};
 pub const DEADLINE: Duration = Duration::from_secs(60);
 /// The client id of the app called `main`.
 pub const CLIENT_ID: &str = "0123456789abcdef0123456789abcdef";
-const CLIENT_SECRET: &str = "simulated-client-secret";
+/// Its client secret.
+pub const CLIENT_SECRET: &str = "simulated-client-secret";
 
 /// A world for one test.
 pub struct World {
@@ -210,10 +212,32 @@ impl World {
 
     /// What the operator wrote in this namespace since a mark, Leases and Events apart.
     pub async fn writes(&self, since: Marker) -> Vec<AuditEntry> {
+        let writes = self.writes_with_events(since).await;
+        writes.into_iter().filter(|entry| entry.resource != "events").collect()
+    }
+
+    /// What the operator wrote in this namespace since a mark, Leases apart.
+    pub async fn writes_with_events(&self, since: Marker) -> Vec<AuditEntry> {
         let audit = self.plane.audit();
         audit.settle(&self.client).await.unwrap();
         let writes = audit.writes_by(&self.installation.user(), &self.namespace, since).unwrap();
-        writes.into_iter().filter(|entry| entry.resource != "leases" && entry.resource != "events").collect()
+        writes.into_iter().filter(|entry| entry.resource != "leases").collect()
+    }
+
+    /// The audit log's end: what is asked for from now on comes after it.
+    pub async fn mark(&self) -> Marker {
+        self.plane.audit().settle(&self.client).await.unwrap()
+    }
+
+    /// Waits until Spotify's recently-played page was asked for so often for an account since a request.
+    pub async fn wait_for_reads(&self, listener: &str, since: u64, count: usize) -> Vec<Record> {
+        let filter = RecordFilter::at(Endpoint::RecentlyPlayed).of(listener).since(since);
+        wait_until(&format!("{count} reads of {listener}"), DEADLINE, async || {
+            let reads = self.script.requests(&filter).await.map_err(|error| error.to_string())?;
+            if reads.len() >= count { Ok(reads) } else { Err(format!("{} reads", reads.len())) }
+        })
+        .await
+        .unwrap()
     }
 }
 

@@ -1,3 +1,4 @@
 //! Accounts, end to end: the operator as a process under the chart's ServiceAccount, on the real API server.
 
+mod cost;
 mod main_path;
