@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use k8s_openapi::api::events::v1::Event;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt as _};
 use scrobble_harness::audit::Marker;
 use scrobble_harness::{
@@ -34,6 +35,8 @@ pub struct World {
     pub installation: Installation,
     pub simulator: Simulator,
     pub script: Script,
+    /// The test clock that simulator and operator share, if it is not real time.
+    pub clock: Option<String>,
 }
 
 impl World {
@@ -49,13 +52,32 @@ impl World {
 
     /// The same with a simulator of the test's own settings, such as a clock.
     pub async fn with_simulator(test: &str, app: NewApp, options: scrobble_simulator::Options) -> Self {
-        let plane = ControlPlane::shared().await.unwrap();
+        Self::on(ControlPlane::shared().await.unwrap(), test, app, options).await
+    }
+
+    /// The same where time passes faster, from now on, for simulator and operator alike.
+    pub async fn at_rate(test: &str, app: NewApp, rate: u32) -> Self {
+        let clock = format!("x{rate},@{}", scrobble_simulator::Clock::real().now());
+        let options = scrobble_simulator::Options {
+            clock: scrobble_simulator::Clock::parse(&clock).unwrap(),
+            ..scrobble_simulator::Options::default()
+        };
+        Self { clock: Some(clock), ..Self::with_simulator(test, app, options).await }
+    }
+
+    /// The same on a control plane of the test's own.
+    pub async fn on(
+        plane: &'static ControlPlane,
+        test: &str,
+        app: NewApp,
+        options: scrobble_simulator::Options,
+    ) -> Self {
         let client = plane.client().unwrap();
         let TestNamespace { name: namespace } = TestNamespace::create(&client, test).await.unwrap();
         let installation = Chart::new(&namespace).install(plane).await.unwrap();
         let simulator = Simulator::start(options).await.unwrap();
         let script = simulator.client();
-        let world = Self { plane, client, namespace, installation, simulator, script };
+        let world = Self { plane, client, namespace, installation, simulator, script, clock: None };
         world.script.put_app(&app).await.unwrap();
         world.app("main", &app).await;
         world
@@ -78,7 +100,15 @@ impl World {
             "metadata": {"name": name, "labels": {"scrobble-operator.io/use": usage}},
             "stringData": data,
         });
-        let secret: Secret = serde_json::from_value(secret).unwrap();
+        self.put_secret(&secret).await;
+    }
+
+    /// Creates a Secret from its manifest, in the place of one of the same name.
+    pub async fn put_secret(&self, manifest: &Value) {
+        let secret: Secret = serde_json::from_value(manifest.clone()).unwrap();
+        if self.secrets().get_opt(&secret.name_any()).await.unwrap().is_some() {
+            self.secrets().delete(&secret.name_any(), &DeleteParams::default()).await.unwrap();
+        }
         self.secrets().create(&PostParams::default(), &secret).await.unwrap();
     }
 
@@ -161,6 +191,21 @@ impl World {
         self.api::<K>().delete(name, &DeleteParams::default()).await.unwrap();
     }
 
+    /// Asks for a pass over an account now.
+    pub async fn request(&self, name: &str, token: &str) {
+        let annotations = json!({"scrobble-operator.io/reconcile-requested-at": token});
+        self.patch::<SpotifyAccount>(name, json!({"metadata": {"annotations": annotations}})).await;
+    }
+
+    /// Events about an object of this namespace: reason and note.
+    pub async fn events(&self, name: &str) -> Vec<(String, String)> {
+        let events: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
+        let listed = events.list(&ListParams::default()).await.unwrap();
+        let about = |event: &Event| event.regarding.as_ref().and_then(|object| object.name.as_deref()) == Some(name);
+        let word = |text: Option<String>| text.unwrap_or_default();
+        listed.into_iter().filter(about).map(|event| (word(event.reason), word(event.note))).collect()
+    }
+
     pub fn api<K: Kind>(&self) -> Api<K> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
@@ -171,10 +216,11 @@ impl World {
 
     /// The operator under the chart's ServiceAccount, not started: reads as often as once a second.
     pub fn operator(&self) -> Operator {
-        Operator::installed(env!("CARGO_BIN_EXE_scrobble-operator"), &self.installation)
+        let operator = Operator::installed(env!("CARGO_BIN_EXE_scrobble-operator"), &self.installation)
             .simulator(self.script.base_url())
             .minimum_interval("1s")
-            .without("leader-elect")
+            .without("leader-elect");
+        self.clock.iter().fold(operator, |operator, clock| operator.clock(clock))
     }
 
     /// Starts the operator.
