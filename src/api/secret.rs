@@ -32,6 +32,11 @@ pub const STATE_SECRET_PREFIX: &str = "scrobble-operator-state-";
 /// Name prefix of the operator's own Secret of an account that holds the plays that wait; the account's uid follows.
 pub const JOURNAL_SECRET_PREFIX: &str = "scrobble-operator-journal-";
 
+/// Whether a Secret of this name is the operator's own: no reference may name it.
+pub fn is_operators_own(name: &str) -> bool {
+    name.starts_with(STATE_SECRET_PREFIX) || name.starts_with(JOURNAL_SECRET_PREFIX)
+}
+
 /// The values of [`USE_LABEL`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SecretUse {

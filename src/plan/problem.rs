@@ -6,7 +6,7 @@ use super::observed::Observed;
 use super::reference;
 use super::step::SecretTrouble;
 use crate::api::condition::{ConditionType, Reason};
-use crate::api::secret::USE_LABEL;
+use crate::api::secret::{USE_LABEL, is_operators_own};
 use crate::api::v1alpha1::{FailureType, SpotifyAccount};
 use crate::domain::token_secret::ContentProblem;
 
@@ -66,6 +66,9 @@ impl Problem {
         let (reason, message) = match trouble {
             SecretTrouble::NotFound { secret } => {
                 (Reason::SecretNotFound, format!("{what} {secret} does not exist: create it with the label {USE_LABEL}"))
+            }
+            SecretTrouble::NotLabelled { secret, .. } if is_operators_own(&secret.name) => {
+                (Reason::SecretNotLabelled, format!("{what} {secret} belongs to the operator itself: name another Secret"))
             }
             SecretTrouble::NotLabelled { secret, wanted } => (
                 Reason::SecretNotLabelled,

@@ -5,7 +5,7 @@ use secrecy::SecretString;
 use super::context::Context;
 use crate::adapters::kube::ClusterError;
 use crate::adapters::kube::secrets::SecretContent;
-use crate::api::secret::{JOURNAL_SECRET_PREFIX, STATE_SECRET_PREFIX, SecretUse, USE_LABEL};
+use crate::api::secret::{SecretUse, USE_LABEL, is_operators_own};
 use crate::domain::name::ObjectName;
 use crate::domain::token_secret;
 use crate::plan::step::SecretTrouble;
@@ -13,8 +13,7 @@ use crate::plan::step::SecretTrouble;
 /// Reads a Secret that may be used for this.
 pub(super) async fn read(ctx: &Context, name: &ObjectName, usage: SecretUse) -> Result<SecretContent, SecretTrouble> {
     let secret = || name.clone();
-    let own = name.name.starts_with(STATE_SECRET_PREFIX) || name.name.starts_with(JOURNAL_SECRET_PREFIX);
-    if own {
+    if is_operators_own(&name.name) {
         return Err(SecretTrouble::NotLabelled { secret: secret(), wanted: usage.as_str() });
     }
     match ctx.cluster.secret(name).await {

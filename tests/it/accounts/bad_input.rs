@@ -186,7 +186,8 @@ async fn is_told(world: &World, case: &Case) {
         assert!(asked.is_empty(), "{name}: no token leaves the cluster while its Secret is wrong");
     }
     let said = world.events(name).await;
-    let told = |(reason, note): &(String, String)| reason == case.reason && case.says.iter().all(|part| note.contains(part));
+    let told =
+        |(reason, note): &(String, String)| reason == case.reason && case.says.iter().all(|part| note.contains(part));
     assert!(said.iter().any(told), "{name}: {said:?}");
     if case.delivers {
         delivered(world, name, 1).await;

@@ -50,46 +50,88 @@ pub fn cases(namespace: &str, elder: &str) -> Vec<Case> {
 
 fn token_secrets() -> Vec<Case> {
     let token = |text: &str| Bad::Token(json!({"stringData": {"refresh-token": text}}));
-    let beside = |key: &str, text: &str| Bad::Token(json!({"stringData": {key: text, "access-token": "hunter-access"}}));
+    let beside =
+        |key: &str, text: &str| Bad::Token(json!({"stringData": {key: text, "access-token": "hunter-access"}}));
     let labelled = |label: Value| Bad::Token(json!({"metadata": {"labels": {LABEL: label}}}));
     vec![
-        case("no-secret", Bad::Token(Value::Null), "SecretNotFound", &[
-            "token Secret {namespace}/no-secret-spotify does not exist", "create it", LABEL,
-        ]),
-        case("no-label", labelled(Value::Null), "SecretNotLabelled", &[
-            "{namespace}/no-label-spotify", "set its label scrobble-operator.io/use: token",
-        ]),
-        case("other-label", labelled(json!("credentials")), "SecretNotLabelled", &[
-            "{namespace}/other-label-spotify", "set its label scrobble-operator.io/use: token",
-        ]),
-        case("no-key", Bad::Token(json!({"stringData": {"refresh-token": null, "refreshToken": "hunter-misnamed"}})),
-            "SecretKeyMissing", &["{namespace}/no-key-spotify", "has no key refresh-token", "add it"]),
+        case(
+            "no-secret",
+            Bad::Token(Value::Null),
+            "SecretNotFound",
+            &["token Secret {namespace}/no-secret-spotify does not exist", "create it", LABEL],
+        ),
+        case(
+            "no-label",
+            labelled(Value::Null),
+            "SecretNotLabelled",
+            &["{namespace}/no-label-spotify", "set its label scrobble-operator.io/use: token"],
+        ),
+        case(
+            "other-label",
+            labelled(json!("credentials")),
+            "SecretNotLabelled",
+            &["{namespace}/other-label-spotify", "set its label scrobble-operator.io/use: token"],
+        ),
+        case(
+            "no-key",
+            Bad::Token(json!({"stringData": {"refresh-token": null, "refreshToken": "hunter-misnamed"}})),
+            "SecretKeyMissing",
+            &["{namespace}/no-key-spotify", "has no key refresh-token", "add it"],
+        ),
         case("empty", token(""), "SecretInvalid", &["{namespace}/empty-spotify", "refresh-token", "empty"]),
-        case("huge", token(&"hunter-huge-".repeat(90_000)[..1024 * 1024]), "SecretInvalid", &[
-            "{namespace}/huge-spotify", "refresh-token", "1048576 bytes", "at most",
-        ]),
-        case("control", token("hunter-con\u{1}trol"), "SecretInvalid", &[
-            "{namespace}/control-spotify", "refresh-token", "control characters",
-        ]),
-        case("newline", token("hunter-newline\n"), "SecretInvalid", &[
-            "{namespace}/newline-spotify", "refresh-token", "ends with a line break", "without",
-        ]),
-        case("expires-at", beside("expires-at", "in an hour"), "SecretInvalid", &[
-            "{namespace}/expires-at-spotify", "expires-at", "RFC 3339", "correct it or remove the key",
-        ]),
-        case("authorized-at", beside("authorized-at", "1700000000"), "SecretInvalid", &[
-            "{namespace}/authorized-at-spotify", "authorized-at", "RFC 3339",
-        ]),
-        case("flow", beside("flow", "implicit"), "SecretInvalid", &[
-            "{namespace}/flow-spotify", "flow", "`confidential` or `pkce`",
-        ]),
-        case("other-flow", Bad::Token(json!({"stringData": {"flow": "pkce"}})), "ConfigurationInvalid", &[
-            "flow: pkce", "SpotifyApp {namespace}/main is a confidential client", "authorize anew, or correct `flow`",
-            "scrobble-operator connect --namespace {namespace} --account other-flow",
-        ]),
-        case("immutable", Bad::Token(json!({"immutable": true})), "SecretImmutable", &[
-            "{namespace}/immutable-spotify", "is immutable", "replace it",
-        ]),
+        case(
+            "huge",
+            token(&"hunter-huge-".repeat(90_000)[..1024 * 1024]),
+            "SecretInvalid",
+            &["{namespace}/huge-spotify", "refresh-token", "1048576 bytes", "at most"],
+        ),
+        case(
+            "control",
+            token("hunter-con\u{1}trol"),
+            "SecretInvalid",
+            &["{namespace}/control-spotify", "refresh-token", "control characters"],
+        ),
+        case(
+            "newline",
+            token("hunter-newline\n"),
+            "SecretInvalid",
+            &["{namespace}/newline-spotify", "refresh-token", "ends with a line break", "without"],
+        ),
+        case(
+            "expires-at",
+            beside("expires-at", "in an hour"),
+            "SecretInvalid",
+            &["{namespace}/expires-at-spotify", "expires-at", "RFC 3339", "correct it or remove the key"],
+        ),
+        case(
+            "authorized-at",
+            beside("authorized-at", "1700000000"),
+            "SecretInvalid",
+            &["{namespace}/authorized-at-spotify", "authorized-at", "RFC 3339"],
+        ),
+        case(
+            "flow",
+            beside("flow", "implicit"),
+            "SecretInvalid",
+            &["{namespace}/flow-spotify", "flow", "`confidential` or `pkce`"],
+        ),
+        case(
+            "other-flow",
+            Bad::Token(json!({"stringData": {"flow": "pkce"}})),
+            "ConfigurationInvalid",
+            &[
+                "flow: pkce",
+                "SpotifyApp {namespace}/main is a confidential client",
+                "authorize anew, or correct `flow`",
+                "scrobble-operator connect --namespace {namespace} --account other-flow",
+            ],
+        ),
+        case(
+            "immutable",
+            Bad::Token(json!({"immutable": true})),
+            "SecretImmutable",
+            &["{namespace}/immutable-spotify", "is immutable", "replace it"],
+        ),
     ]
 }
 
@@ -98,23 +140,41 @@ fn objects(elder: &str) -> Vec<Case> {
     let state = format!("scrobble-operator-state-{elder}");
     let stolen = format!("{{namespace}}/{state}");
     vec![
-        case("no-client", Bad::Client(Value::Null), "SecretNotFound", &[
-            "SpotifyApp {namespace}/no-client", "{namespace}/no-client-client", "does not exist", "create it",
-        ]),
-        case("other-client", Bad::Client(json!({"metadata": {"labels": {LABEL: "token"}}})), "SecretNotLabelled", &[
-            "SpotifyApp {namespace}/other-client", "{namespace}/other-client-client",
-            "set its label scrobble-operator.io/use: client",
-        ]),
-        case("bad-client", Bad::Client(json!({"stringData": {"client-secret": "hunter-client\n"}})), "SecretInvalid", &[
-            "SpotifyApp {namespace}/bad-client", "{namespace}/bad-client-client", "client-secret", "line break",
-        ]),
-        case("no-app", Bad::App, "AppNotFound", &[
-            "SpotifyApp {namespace}/no-app does not exist", "create it", "spec.appRef",
-        ]),
-        case("younger", secret("elder-spotify"), "SecretInUse", &[
-            "elder-spotify", "{namespace}/elder", "give this account a token Secret of its own",
-        ]),
-        case("thief", secret(&state), "SecretNotLabelled", &[&stolen, "belongs to the operator", "name another"]),
+        case(
+            "no-client",
+            Bad::Client(Value::Null),
+            "SecretNotFound",
+            &["SpotifyApp {namespace}/no-client", "{namespace}/no-client-client", "does not exist", "create it"],
+        ),
+        case(
+            "other-client",
+            Bad::Client(json!({"metadata": {"labels": {LABEL: "token"}}})),
+            "SecretNotLabelled",
+            &[
+                "SpotifyApp {namespace}/other-client",
+                "{namespace}/other-client-client",
+                "set its label scrobble-operator.io/use: client",
+            ],
+        ),
+        case(
+            "bad-client",
+            Bad::Client(json!({"stringData": {"client-secret": "hunter-client\n"}})),
+            "SecretInvalid",
+            &["SpotifyApp {namespace}/bad-client", "{namespace}/bad-client-client", "client-secret", "line break"],
+        ),
+        case(
+            "no-app",
+            Bad::App,
+            "AppNotFound",
+            &["SpotifyApp {namespace}/no-app does not exist", "create it", "spec.appRef"],
+        ),
+        case(
+            "younger",
+            secret("elder-spotify"),
+            "SecretInUse",
+            &["elder-spotify", "{namespace}/elder", "give this account a token Secret of its own"],
+        ),
+        case("thief", secret(&state), "SecretNotLabelled", &[&stolen, "belongs to the operator itself", "name another"]),
     ]
 }
 
@@ -132,18 +192,25 @@ fn targets() -> Vec<Case> {
     let given = || Some("hook-credentials-listenbrainz".to_owned());
     let delivers = |case: Case| Case { delivers: true, ..case };
     vec![
-        case("no-target", Bad::Target, "TargetNotFound", &[
-            "ScrobbleTarget {namespace}/no-target does not exist", "create it", "targetRef of entry hook",
-        ]),
-        delivers(case("no-credentials", Bad::Credentials(Value::Null), "SecretNotFound", &[
-            "target listenbrainz", "{namespace}/no-credentials-listenbrainz", "does not exist", "create it",
-        ])),
+        case(
+            "no-target",
+            Bad::Target,
+            "TargetNotFound",
+            &["ScrobbleTarget {namespace}/no-target does not exist", "create it", "targetRef of entry hook"],
+        ),
+        delivers(case(
+            "no-credentials",
+            Bad::Credentials(Value::Null),
+            "SecretNotFound",
+            &["target listenbrainz", "{namespace}/no-credentials-listenbrainz", "does not exist", "create it"],
+        )),
         delivers(case(
             "other-credentials",
             Bad::Credentials(json!({"metadata": {"labels": {LABEL: "token"}}})),
             "SecretNotLabelled",
             &[
-                "target listenbrainz", "{namespace}/other-credentials-listenbrainz",
+                "target listenbrainz",
+                "{namespace}/other-credentials-listenbrainz",
                 "set its label scrobble-operator.io/use: credentials",
             ],
         )),
@@ -153,12 +220,18 @@ fn targets() -> Vec<Case> {
             "SecretKeyMissing",
             &["target listenbrainz", "{namespace}/credentials-key-listenbrainz", "has no key token", "add it"],
         )),
-        delivers(case("hook-credentials", both(given(), given()), "ConfigurationInvalid", &[
-            "target hook", "Webhook", "remove credentialsRef",
-        ])),
-        delivers(case("credentials-absent", both(None, None), "ConfigurationInvalid", &[
-            "target listenbrainz", "ListenBrainz", "credentialsRef",
-        ])),
+        delivers(case(
+            "hook-credentials",
+            both(given(), given()),
+            "ConfigurationInvalid",
+            &["target hook", "Webhook", "remove credentialsRef"],
+        )),
+        delivers(case(
+            "credentials-absent",
+            both(None, None),
+            "ConfigurationInvalid",
+            &["target listenbrainz", "ListenBrainz", "credentialsRef"],
+        )),
     ]
 }
 
