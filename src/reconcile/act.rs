@@ -95,8 +95,9 @@ async fn refresh(
                     Exchange { account: Arc::clone(account), namespace: observed.namespace.clone(), app, token: held };
                 let exchanged = exchange::refresh(ctx, exchange).await;
                 live.token = exchanged.token;
-                // What humans wrote into Secrets meanwhile is seen with the refresh, at the latest.
-                live.credentials.clear();
+                // What humans wrote into Secrets meanwhile is seen with the refresh, at the latest. What was read in this
+                // pass is new enough.
+                live.credentials.retain(|entry, _| progress.credentials.contains_key(entry));
                 exchanged.outcome
             }
         },
