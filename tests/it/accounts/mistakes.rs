@@ -174,7 +174,12 @@ fn objects(elder: &str) -> Vec<Case> {
             "SecretInUse",
             &["elder-spotify", "{namespace}/elder", "give this account a token Secret of its own"],
         ),
-        case("thief", secret(&state), "SecretNotLabelled", &[&stolen, "belongs to the operator itself", "name another"]),
+        case(
+            "thief",
+            secret(&state),
+            "SecretNotLabelled",
+            &[&stolen, "belongs to the operator itself", "name another"],
+        ),
     ]
 }
 

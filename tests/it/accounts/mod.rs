@@ -1,6 +1,6 @@
 //! Accounts, end to end: the operator as a process under the chart's ServiceAccount, on the real API server.
 
-mod cost;
 mod bad_input;
+mod cost;
 mod main_path;
 mod mistakes;
