@@ -85,3 +85,97 @@ impl From<Lease> for LeaseRecord {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use wiremock::ResponseTemplate;
+
+    use super::super::testing::{body, cluster, name, only_request, refusal, server};
+    use super::*;
+
+    fn spec() -> Value {
+        json!({
+            "holderIdentity": "one", "acquireTime": "2026-11-23T09:00:00.000001Z",
+            "renewTime": "2026-11-23T10:00:00.250000Z", "leaseDurationSeconds": 35, "leaseTransitions": 3
+        })
+    }
+
+    fn stored(spec: &Value) -> ResponseTemplate {
+        let metadata = json!({"name": "alice", "namespace": "music", "resourceVersion": "8"});
+        let lease =
+            json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec});
+        ResponseTemplate::new(200).set_body_json(lease)
+    }
+
+    fn record(version: &str) -> LeaseRecord {
+        LeaseRecord {
+            holder: Some("one".to_owned()),
+            acquire_time: Some("2026-11-23T09:00:00.000001Z".parse().unwrap()),
+            renew_time: Some("2026-11-23T10:00:00.25Z".parse().unwrap()),
+            duration_seconds: 35,
+            transitions: 3,
+            resource_version: version.to_owned(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_lease_is_read_to_the_microsecond() {
+        let server = server(stored(&spec())).await;
+        assert_eq!(cluster(&server).lease(&name()).await.unwrap(), Some(record("8")));
+        let path = "/apis/coordination.k8s.io/v1/namespaces/music/leases/alice";
+        assert_eq!(only_request(&server).await.url.path(), path);
+    }
+
+    #[tokio::test]
+    async fn a_lease_that_was_given_back_or_is_empty_has_no_holder() {
+        let read = async |answer| cluster(&server(answer).await).lease(&name()).await;
+        let empty = LeaseRecord {
+            holder: None,
+            acquire_time: None,
+            renew_time: None,
+            duration_seconds: 0,
+            transitions: 0,
+            resource_version: "8".to_owned(),
+        };
+        for spec in [json!({}), json!({"holderIdentity": ""}), json!({"holderIdentity": null})] {
+            assert_eq!(read(stored(&spec)).await.unwrap().as_ref(), Some(&empty), "{spec}");
+        }
+        assert_eq!(read(refusal(404, "NotFound")).await.unwrap(), None);
+        assert!(matches!(read(refusal(403, "Forbidden")).await, Err(ClusterError::Forbidden { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_new_lease_is_created_and_a_known_one_replaced_at_the_version_read() {
+        for (version, method, path) in [
+            ("", "POST", "/apis/coordination.k8s.io/v1/namespaces/music/leases"),
+            ("7", "PUT", "/apis/coordination.k8s.io/v1/namespaces/music/leases/alice"),
+        ] {
+            let server = server(stored(&spec())).await;
+            assert_eq!(cluster(&server).write_lease(&name(), &record(version)).await.unwrap(), record("8"));
+            let request = only_request(&server).await;
+            assert_eq!((request.method.as_str(), request.url.path()), (method, path));
+            let sent = body(&request);
+            assert_eq!(sent["spec"], spec());
+            let based_on = sent["metadata"].get("resourceVersion").and_then(Value::as_str);
+            assert_eq!(based_on, Some(version).filter(|version| !version.is_empty()));
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_comes_second_gets_a_conflict() {
+        for (version, reason) in [("", "AlreadyExists"), ("7", "Conflict")] {
+            let server = server(refusal(409, reason)).await;
+            let written = cluster(&server).write_lease(&name(), &record(version)).await;
+            assert!(matches!(written, Err(ClusterError::Conflict { .. })), "{reason}");
+            only_request(&server).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn giving_back_names_nobody() {
+        let server = server(stored(&json!({}))).await;
+        cluster(&server).write_lease(&name(), &LeaseRecord { holder: None, ..record("7") }).await.unwrap();
+        assert_eq!(body(&only_request(&server).await)["spec"].get("holderIdentity"), None);
+    }
+}

@@ -6,6 +6,8 @@ pub mod finalizer;
 pub mod lease;
 pub mod secrets;
 pub mod status;
+#[cfg(test)]
+mod testing;
 
 use std::time::Duration;
 

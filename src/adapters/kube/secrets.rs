@@ -55,7 +55,9 @@ impl Cluster {
         let patch = Patch::Merge(json!({"metadata": {"resourceVersion": resource_version}, "data": data}));
         let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let secrets = self.secrets(name);
-        within_deadline("write the Secret", secrets.patch(&name.name, &parameters, &patch)).await.map(SecretContent::from)
+        within_deadline("write the Secret", secrets.patch(&name.name, &parameters, &patch))
+            .await
+            .map(SecretContent::from)
     }
 
     /// Creates a Secret of the operator's own, which goes with its owner.
@@ -82,7 +84,9 @@ impl Cluster {
             ..Secret::default()
         };
         let parameters = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-        within_deadline("create the Secret", self.secrets(name).create(&parameters, &secret)).await.map(SecretContent::from)
+        within_deadline("create the Secret", self.secrets(name).create(&parameters, &secret))
+            .await
+            .map(SecretContent::from)
     }
 
     fn secrets(&self, name: &ObjectName) -> Api<Secret> {
@@ -105,4 +109,112 @@ impl From<Secret> for SecretContent {
 
 fn encoded(value: &Option<Vec<u8>>) -> Value {
     value.as_ref().map_or(Value::Null, |bytes| serde_json::to_value(ByteString(bytes.clone())).unwrap_or(Value::Null))
+}
+
+#[cfg(test)]
+mod tests {
+    use wiremock::ResponseTemplate;
+
+    use super::super::testing::{body, cluster, name, only_request, refusal, server};
+    use super::*;
+
+    fn stored() -> ResponseTemplate {
+        ResponseTemplate::new(200).set_body_json(json!({
+            "apiVersion": "v1", "kind": "Secret", "immutable": true, "data": {"token": "dGhlLXZhbHVl"},
+            "metadata": {
+                "name": "alice", "namespace": "music", "resourceVersion": "8",
+                "labels": {"scrobble-operator.io/use": "token"},
+                "ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": "uid-1"}]
+            }
+        }))
+    }
+
+    fn change() -> DataChange {
+        DataChange::from([("token", Some(b"the-value".to_vec())), ("old", None)])
+    }
+
+    async fn changed(answer: ResponseTemplate) -> Result<SecretContent, ClusterError> {
+        cluster(&server(answer).await).change_secret(&name(), "7", &change()).await
+    }
+
+    async fn created(answer: ResponseTemplate) -> (Result<SecretContent, ClusterError>, Value) {
+        let server = server(answer).await;
+        let owner = OwnerReference {
+            api_version: "scrobble-operator.io/v1alpha1".to_owned(),
+            kind: "SpotifyAccount".to_owned(),
+            name: "alice".to_owned(),
+            uid: "uid-1".to_owned(),
+            ..OwnerReference::default()
+        };
+        let labels = BTreeMap::from([("scrobble-operator.io/use".to_owned(), "state".to_owned())]);
+        let data = BTreeMap::from([("token".to_owned(), ByteString(b"the-value".to_vec()))]);
+        let result = cluster(&server).create_owned_secret(&name(), owner, labels, data).await;
+        let request = only_request(&server).await;
+        assert_eq!(request.method, "POST");
+        assert_eq!(request.url.path(), "/api/v1/namespaces/music/secrets");
+        assert_eq!(request.url.query(), Some("&fieldManager=scrobble-operator"));
+        (result, body(&request))
+    }
+
+    #[tokio::test]
+    async fn a_secret_is_read_by_name() {
+        let server = server(stored()).await;
+        let content = cluster(&server).secret(&name()).await.unwrap().unwrap();
+        let request = only_request(&server).await;
+        assert_eq!(request.method, "GET");
+        assert_eq!(request.url.path(), "/api/v1/namespaces/music/secrets/alice");
+        assert_eq!(content.data["token"].0, b"the-value");
+        assert_eq!(content.labels["scrobble-operator.io/use"], "token");
+        assert_eq!(content.owner_uids, ["uid-1"]);
+        assert_eq!(content.resource_version, "8");
+        assert!(content.immutable);
+    }
+
+    #[tokio::test]
+    async fn a_secret_that_is_not_there_is_no_error_and_one_that_is_forbidden_is() {
+        let read = async |answer| cluster(&server(answer).await).secret(&name()).await;
+        assert!(read(refusal(404, "NotFound")).await.unwrap().is_none());
+        assert!(matches!(read(refusal(403, "Forbidden")).await, Err(ClusterError::Forbidden { .. })));
+        assert!(matches!(read(refusal(500, "InternalError")).await, Err(ClusterError::Unavailable { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_change_names_its_keys_and_the_version_it_is_based_on_and_nothing_else() {
+        let server = server(stored()).await;
+        cluster(&server).change_secret(&name(), "7", &change()).await.unwrap();
+        let request = only_request(&server).await;
+        assert_eq!(request.method, "PATCH");
+        assert_eq!(request.url.path(), "/api/v1/namespaces/music/secrets/alice");
+        assert_eq!(request.url.query(), Some("&fieldManager=scrobble-operator"));
+        assert_eq!(request.headers["content-type"], "application/merge-patch+json");
+        let expected = json!({"metadata": {"resourceVersion": "7"}, "data": {"old": null, "token": "dGhlLXZhbHVl"}});
+        assert_eq!(body(&request), expected);
+    }
+
+    #[tokio::test]
+    async fn a_refused_change_tells_why_and_nothing_of_the_content() {
+        assert_eq!(changed(stored()).await.map_err(|error| error.to_string()).unwrap().resource_version, "8");
+        for (answer, expected) in [
+            (refusal(409, "Conflict"), "could not write the Secret: somebody else wrote it"),
+            (refusal(422, "Invalid"), "could not write the Secret: the API server finds it invalid"),
+            (refusal(403, "Forbidden"), "could not write the Secret: it is forbidden"),
+            (refusal(404, "NotFound"), "could not write the Secret: it does not exist"),
+            (refusal(500, "InternalError"), "could not write the Secret"),
+        ] {
+            let error = changed(answer).await.map(|content| content.resource_version).unwrap_err();
+            assert_eq!(error.to_string(), expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_operators_own_secret_goes_with_its_owner() {
+        let (result, sent) = created(stored()).await;
+        assert_eq!(result.map_err(|error| error.to_string()).unwrap().resource_version, "8");
+        assert_eq!(sent["metadata"]["ownerReferences"][0]["uid"], "uid-1");
+        assert_eq!(sent["metadata"]["labels"], json!({"scrobble-operator.io/use": "state"}));
+        assert_eq!(sent["data"], json!({"token": "dGhlLXZhbHVl"}));
+        assert_eq!(sent["type"], "Opaque");
+        let (taken, _) = created(refusal(409, "AlreadyExists")).await;
+        assert!(matches!(taken, Err(ClusterError::Conflict { .. })));
+    }
 }
