@@ -81,7 +81,7 @@ pub fn settle(account: &SpotifyAccount, observed: &Observed, progress: &Progress
     let observed = Observed { last_read: progress.read_time.or(observed.last_read), ..observed.clone() };
     let plays_wait = status.targets.iter().any(|target| target.pending > 0);
     let requeue = match progress.refresh {
-        Some(RefreshOutcome::Claimed { .. } | RefreshOutcome::Conflict) => CONTENDED_WAIT,
+        Some(RefreshOutcome::Claimed { .. } | RefreshOutcome::Conflict | RefreshOutcome::Superseded) => CONTENDED_WAIT,
         _ => requeue(&settled, &observed, now),
     };
     Settled { requeue, status, worth_writing, announcements, plays_wait }

@@ -13,6 +13,7 @@ use crate::api::v1alpha1::{SpotifyAccount, SpotifyAccountStatus};
 use crate::domain::answer::{ApiAnswer, Delivery, Submission};
 use crate::domain::listener::Listener;
 use crate::domain::play::{Page, Play};
+use crate::plan::observed::Duty;
 use crate::plan::schedule::{self, Due};
 use crate::plan::step::{Credentials, RefreshOutcome, SecretTrouble};
 use crate::plan::{Announcement, Observed, Progress, Settled, Step, TokenView, delivery, next_steps, settle};
@@ -29,6 +30,7 @@ pub(super) enum Deed {
 }
 
 /// What each step is answered: the next of its script, and the last word for ever.
+#[derive(Debug)]
 pub(super) struct Script<T> {
     pub(super) next: VecDeque<T>,
     pub(super) then: T,
@@ -69,8 +71,19 @@ pub(super) struct World {
     held: BTreeMap<String, u32>,
     /// What was done, pass by pass.
     pub(super) passes: Vec<Vec<Deed>>,
+    /// Refreshes that ended before anything was sent.
+    unsent: usize,
     pub(super) writes: usize,
     pub(super) said: Vec<Announcement>,
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut script = formatter.debug_struct("World");
+        script.field("secret", &self.secret).field("exchanges", &self.exchanges);
+        script.field("listeners", &self.listeners).field("keys", &self.keys).field("passes", &self.passes);
+        script.field("status", &self.account.status).finish_non_exhaustive()
+    }
 }
 
 impl World {
@@ -91,6 +104,7 @@ impl World {
             stopping: false,
             held: BTreeMap::new(),
             passes: Vec::new(),
+            unsent: 0,
             writes: 0,
             said: Vec::new(),
         }
@@ -112,7 +126,7 @@ impl World {
 
     /// How often Spotify was asked for anything.
     pub(super) fn questions(&self) -> usize {
-        self.count(|deed| matches!(deed, Deed::Refreshed { .. } | Deed::Identified | Deed::Read))
+        self.count(|deed| matches!(deed, Deed::Refreshed { .. } | Deed::Identified | Deed::Read)) - self.unsent
     }
 
     pub(super) fn reads(&self) -> usize {
@@ -133,16 +147,19 @@ impl World {
     /// Forgets what was done so far.
     pub(super) fn forget(&mut self) {
         self.passes.clear();
+        self.unsent = 0;
         self.writes = 0;
         self.said.clear();
     }
 
-    /// A new process: what only memory held is gone.
-    pub(super) fn restart(&mut self) {
+    /// A new process after nobody was on duty for a time: what only memory held is gone.
+    pub(super) fn restart_after(&mut self, away: SignedDuration) {
+        let before_until = Some(self.now);
+        self.now += away;
         self.surroundings.token = None;
         self.surroundings.last_read = None;
         self.surroundings.waiting_page = None;
-        self.surroundings.duty = schedule_duty(self.now, self.surroundings.duty.since);
+        self.surroundings.duty = Duty { since: self.now, before_until };
         self.held.clear();
     }
 
@@ -152,7 +169,7 @@ impl World {
         let before = self.passes.len();
         while self.now < end {
             let wait = self.pass().requeue;
-            self.now += wait;
+            self.now = (self.now + wait).min(end);
         }
         self.passes.len() - before
     }
@@ -283,6 +300,14 @@ impl World {
             (Exchange::Ends(outcome), Some(_)) => outcome,
         };
         self.held.clear();
+        self.unsent += usize::from(matches!(
+            outcome,
+            RefreshOutcome::TokenSecret(_)
+                | RefreshOutcome::ClientSecret(_)
+                | RefreshOutcome::FlowMismatch { .. }
+                | RefreshOutcome::Claimed { .. }
+                | RefreshOutcome::Conflict
+        ));
         progress.refresh = Some(outcome);
     }
 
@@ -301,8 +326,4 @@ impl World {
             }
         }
     }
-}
-
-fn schedule_duty(now: Timestamp, before: Timestamp) -> crate::plan::observed::Duty {
-    crate::plan::observed::Duty { since: now, before_until: Some(now.max(before)) }
 }
