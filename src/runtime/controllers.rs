@@ -125,7 +125,18 @@ pub async fn run(
     catalogue.fill(Stores { scopes, plans: plans.store.clone(), namespaces, listed });
     running.push(run_plans(plans, &ctx, &changes, &stop));
     running.push(namespace_watch);
-    join_all(running).await;
+    // A watch that is stopped before it has listed everything never will, and a controller waits for its watch. No
+    // account was worked on then.
+    let cut_short = async {
+        stop.cancelled().await;
+        if catalogue.is_listed() {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        _ = join_all(running) => {}
+        () = cut_short => {}
+    }
 }
 
 fn api<K>(client: &Client, namespace: Option<&str>) -> Api<K>

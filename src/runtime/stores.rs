@@ -50,6 +50,10 @@ impl Listed {
         }
     }
 
+    fn is_complete(&self) -> bool {
+        *self.0.borrow() == 0
+    }
+
     async fn wait(&self) {
         // The sender lives as long as self does: the wait cannot fail.
         let _ = self.0.subscribe().wait_for(|waiting| *waiting == 0).await;
@@ -76,6 +80,11 @@ impl StoreCatalogue {
     /// Sets the stores, once.
     pub fn fill(&self, stores: Stores) {
         let _ = self.0.set(stores);
+    }
+
+    /// Whether everything has been listed once.
+    pub fn is_listed(&self) -> bool {
+        self.stores().is_some_and(|stores| stores.listed.is_complete())
     }
 
     /// The stores, if this process watches.
