@@ -4,3 +4,4 @@ mod bad_input;
 mod cost;
 mod main_path;
 mod mistakes;
+mod restarts;
