@@ -44,7 +44,7 @@ where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
 {
     let (store, writer) = reflector::store::<Guarded<K>>();
-    let changes = changes.clone();
+    let (changes, gone) = (changes.clone(), changes.clone());
     let mut listed = listed.expect();
     let people = predicates::generation
         .combine(predicates::annotations)
@@ -54,10 +54,11 @@ where
         .default_backoff()
         .modify(|object| object.meta_mut().managed_fields = None)
         .reflect(writer)
-        .inspect_ok(move |event| {
-            if matches!(event, watcher::Event::InitDone) {
-                listed();
-            }
+        .inspect_ok(move |event| match event {
+            watcher::Event::InitDone => listed(),
+            // The filter below lets no object pass that looks as it did before, and one that goes does.
+            watcher::Event::Delete(object) => change(object).into_iter().for_each(|change| gone.tell(change)),
+            _ => {}
         })
         .touched_objects()
         .predicate_filter(people, kube::runtime::PredicateConfig::default())
