@@ -130,6 +130,11 @@ impl World {
         let token = format!("listenbrainz-token-of-{listener}");
         self.script.put_listenbrainz_user(listener, &token).await.unwrap();
         self.secret(&format!("{listener}-listenbrainz"), "credentials", &[("token", &token)]).await;
+        self.listenbrainz_target().await;
+    }
+
+    /// Creates the ScrobbleTarget `listenbrainz`, if it is not there.
+    pub async fn listenbrainz_target(&self) {
         let spec = json!({"type": "ListenBrainz", "url": self.script.listenbrainz_url()});
         self.create_once::<ScrobbleTarget>("ScrobbleTarget", "listenbrainz", &spec).await;
     }

@@ -4,4 +4,5 @@ mod bad_input;
 mod cost;
 mod main_path;
 mod mistakes;
+mod references;
 mod restarts;
