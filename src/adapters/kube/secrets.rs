@@ -51,7 +51,8 @@ impl Cluster {
         resource_version: &str,
         change: &DataChange,
     ) -> Result<SecretContent, ClusterError> {
-        let data: Map<String, Value> = change.iter().map(|(key, value)| ((*key).to_owned(), encoded(value))).collect();
+        let data: Map<String, Value> =
+            change.iter().map(|(key, value)| ((*key).to_owned(), encoded(value.as_ref()))).collect();
         let patch = Patch::Merge(json!({"metadata": {"resourceVersion": resource_version}, "data": data}));
         let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let secrets = self.secrets(name);
@@ -107,8 +108,8 @@ impl From<Secret> for SecretContent {
     }
 }
 
-fn encoded(value: &Option<Vec<u8>>) -> Value {
-    value.as_ref().map_or(Value::Null, |bytes| serde_json::to_value(ByteString(bytes.clone())).unwrap_or(Value::Null))
+fn encoded(value: Option<&Vec<u8>>) -> Value {
+    value.map_or(Value::Null, |bytes| serde_json::to_value(ByteString(bytes.clone())).unwrap_or(Value::Null))
 }
 
 #[cfg(test)]
