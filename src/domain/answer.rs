@@ -70,6 +70,8 @@ pub enum TokenAnswer {
     Failed(Trouble),
     /// The server may have acted: the answer was lost or cannot be read.
     Ambiguous(Trouble),
+    /// It was too late to send.
+    NotSent,
 }
 
 /// OAuth errors of the token endpoint.

@@ -93,6 +93,8 @@ pub struct TokenSecret {
     pub scope: Option<String>,
     /// When the listener authorized the app, if whoever wrote the Secret said so.
     pub authorized_at: Option<Timestamp>,
+    /// `authorized-at` where it was left over from another refresh token.
+    pub authorized_at_left_over: Option<Timestamp>,
     /// How the token was obtained, if said.
     pub flow: Option<Flow>,
     /// The mark beside the token, if it belongs to this refresh token.
@@ -117,15 +119,20 @@ impl TokenSecret {
         let authorized_at_is_old = left_over
             && mark.as_ref().and_then(|mark| mark.authorized_at.as_deref())
                 == data.get(key::AUTHORIZED_AT).and_then(|value| std::str::from_utf8(&value.0).ok()).map(str::trim);
-        let authorized_at = if authorized_at_is_old { None } else { time(data, key::AUTHORIZED_AT)? };
+        let (authorized_at, authorized_at_left_over) = match time(data, key::AUTHORIZED_AT) {
+            Ok(time) if authorized_at_is_old => (None, time),
+            Err(_) if authorized_at_is_old => (None, None),
+            time => (time?, None),
+        };
         let flow = match text(data, key::FLOW)? {
             None => None,
-            Some(word) => Some(Flow::parse(&word).ok_or_else(|| {
-                invalid(key::FLOW, "it must be `confidential` or `pkce`")
-            })?),
+            Some(word) => {
+                Some(Flow::parse(&word).ok_or_else(|| invalid(key::FLOW, "it must be `confidential` or `pkce`"))?)
+            }
         };
         let lineage = mark.filter(|_| !left_over);
-        Ok(Self { refresh_token, access, scope, authorized_at, flow, lineage, claim: own_record(data, key::CLAIM) })
+        let claim = own_record(data, key::CLAIM);
+        Ok(Self { refresh_token, access, scope, authorized_at, authorized_at_left_over, flow, lineage, claim })
     }
 
     /// The digest of the refresh token in the Secret.
@@ -191,7 +198,10 @@ fn within_years(time: Timestamp) -> bool {
 fn text(data: &BTreeMap<String, ByteString>, key: &str) -> Result<Option<String>, ContentProblem> {
     let Some(value) = data.get(key) else { return Ok(None) };
     if value.0.len() > MAXIMUM_TEXT_BYTES {
-        return Err(invalid(key, &format!("it has {} bytes; at most {MAXIMUM_TEXT_BYTES} are accepted", value.0.len())));
+        return Err(invalid(
+            key,
+            &format!("it has {} bytes; at most {MAXIMUM_TEXT_BYTES} are accepted", value.0.len()),
+        ));
     }
     let value = std::str::from_utf8(&value.0).map_err(|_| invalid(key, "it must be plain ASCII text"))?;
     let value = value.trim();
@@ -203,7 +213,9 @@ fn text(data: &BTreeMap<String, ByteString>, key: &str) -> Result<Option<String>
 
 /// The operator's own keys: whatever cannot be read counts as absent, so that no edit can stop the account.
 fn own_record<T: serde::de::DeserializeOwned>(data: &BTreeMap<String, ByteString>, key: &str) -> Option<T> {
-    data.get(key).filter(|value| value.0.len() <= MAXIMUM_TEXT_BYTES).and_then(|value| serde_json::from_slice(&value.0).ok())
+    data.get(key)
+        .filter(|value| value.0.len() <= MAXIMUM_TEXT_BYTES)
+        .and_then(|value| serde_json::from_slice(&value.0).ok())
 }
 
 fn invalid(key: &str, problem: &str) -> ContentProblem {
@@ -331,7 +343,8 @@ mod tests {
 
     #[test]
     fn debug_output_holds_no_token() {
-        let secret = TokenSecret::read(&data(&[("refresh-token", "hunter2"), ("access-token", "hunter3")]), UID).unwrap();
+        let secret =
+            TokenSecret::read(&data(&[("refresh-token", "hunter2"), ("access-token", "hunter3")]), UID).unwrap();
         let printed = format!("{secret:?}");
         assert!(!printed.contains("hunter"), "{printed}");
     }

@@ -28,10 +28,14 @@ pub struct TokenInUse {
 pub fn in_use(secret: TokenSecret, state: Option<&StateSecret>, account_uid: &str) -> TokenInUse {
     let digest = secret.digest(account_uid);
     let newer = state.filter(|state| state.replaced.contains(&digest));
-    let put_back = newer.is_some();
+    // A commit that ended between its two Secrets looks the same, but for its claim.
+    let half_committed = secret.claim.as_ref().is_some_and(|claim| claim.token == digest.as_str());
+    let replaced = newer.is_some();
     let (refresh_token, mark) = match (newer, state) {
         (Some(state), _) => (state.refresh_token.clone(), state.mark.clone()),
-        (None, Some(state)) if state.mark.token == digest.as_str() => (secret.refresh_token.clone(), state.mark.clone()),
+        (None, Some(state)) if state.mark.token == digest.as_str() => {
+            (secret.refresh_token.clone(), state.mark.clone())
+        }
         (None, _) => {
             let known = secret.lineage.clone();
             let fresh = || LineageMark {
@@ -44,16 +48,17 @@ pub fn in_use(secret: TokenSecret, state: Option<&StateSecret>, account_uid: &st
         }
     };
     let interrupted = secret.claim.as_ref().filter(|claim| claim.token == mark.token).map(|claim| claim.claimed_time);
-    let access = if put_back { None } else { secret.access };
+    let access = if replaced { None } else { secret.access };
+    let authorized_at = secret.authorized_at.or(secret.authorized_at_left_over.filter(|_| replaced));
     let view = TokenView {
         expires_at: access.as_ref().map(|access| access.expires_at),
         authorization_id: mark.authorization.clone(),
-        authorized_at: secret.authorized_at,
+        authorized_at,
         flow: secret.flow,
         scopes: scopes(secret.scope.as_deref()),
         interrupted,
     };
-    TokenInUse { refresh_token, access, view, mark, put_back }
+    TokenInUse { refresh_token, access, view, mark, put_back: replaced && !half_committed }
 }
 
 /// The lineage after a refresh: one step further where the token was replaced.
@@ -123,6 +128,22 @@ mod tests {
             assert_eq!(token.view.authorization_id, authorization, "{in_secret}");
             assert_eq!(token.put_back, put_back, "{in_secret}");
         }
+    }
+
+    #[test]
+    fn a_commit_that_ended_between_its_secrets_is_not_a_token_put_back() {
+        let claim = format!(
+            r#"{{"holder":"h","id":"i","claimedTime":"2026-11-23T10:00:00Z","deadlineTime":"2026-11-23T10:00:05Z","token":"{}"}}"#,
+            digest("a").as_str()
+        );
+        let data = BTreeMap::from([
+            ("refresh-token".to_owned(), ByteString(b"a".to_vec())),
+            (crate::domain::token_secret::key::CLAIM.to_owned(), ByteString(claim.into_bytes())),
+        ]);
+        let token = in_use(TokenSecret::read(&data, UID).unwrap(), Some(&state("b", &["a"])), UID);
+        assert_eq!(token.refresh_token.expose(), "b");
+        assert!(!token.put_back);
+        assert_eq!(token.view.interrupted, None, "nothing was lost");
     }
 
     #[test]

@@ -66,6 +66,10 @@ async fn load_token(
     progress.token = Some(match token::load(account, &observed.namespace, ctx).await {
         Ok(loaded) => {
             let view = loaded.in_use.view.clone();
+            if loaded.in_use.put_back && !live.put_back_announced {
+                live.put_back_announced = true;
+                token::announce_put_back(ctx, account).await;
+            }
             live.token = Some(loaded);
             Ok(view)
         }
@@ -95,6 +99,7 @@ async fn refresh(
                     Exchange { account: Arc::clone(account), namespace: observed.namespace.clone(), app, token: held };
                 let exchanged = exchange::refresh(ctx, exchange).await;
                 live.token = exchanged.token;
+                live.keep_written(exchanged.account);
                 // What humans wrote into Secrets meanwhile is seen with the refresh, at the latest. What was read in this
                 // pass is new enough.
                 live.credentials.retain(|entry, _| progress.credentials.contains_key(entry));

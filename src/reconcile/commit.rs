@@ -1,31 +1,20 @@
 //! The commit: new tokens are stored before anybody uses them, however long that takes.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use k8s_openapi::ByteString;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kube::Resource as _;
-
 use super::context::Context;
 use super::exchange::{Exchange, Exchanged};
-use super::failpoint;
 use super::live::LiveToken;
-use super::token::{load_state, state_secret_name};
+use super::store::{Store, Stored};
+use super::{failpoint, finalizer};
 use crate::adapters::kube::ClusterError;
-use crate::adapters::kube::secrets::{DataChange, SecretContent};
-use crate::api::TOKEN_HANDBACK_FINALIZER;
-use crate::api::secret::{SecretUse, USE_LABEL};
-use crate::api::v1alpha1::SpotifyAccount;
-use crate::domain::digest::TokenDigest;
-use crate::domain::name::ObjectName;
-use crate::domain::state_secret::StateSecret;
+use crate::adapters::kube::secrets::SecretContent;
 use crate::domain::token::{Access, Grant, RefreshToken};
-use crate::domain::token_secret::{LineageMark, key};
+use crate::domain::token_secret::LineageMark;
 use crate::plan::lineage::{TokenInUse, after_refresh, scopes};
 use crate::plan::observed::TokenView;
-use crate::plan::step::{RefreshOutcome, SecretTrouble};
+use crate::plan::step::RefreshOutcome;
 
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
@@ -40,212 +29,123 @@ pub(super) struct Commit {
     pub(super) answered: Instant,
 }
 
+/// What is to be stored.
+pub(super) struct NewTokens {
+    /// The newest refresh token.
+    pub(super) refresh_token: RefreshToken,
+    /// Whether it is another one than before.
+    pub(super) rotated: bool,
+    pub(super) access: Access,
+    pub(super) mark: LineageMark,
+}
+
 /// Stores new tokens: a rotated one first in the state Secret, then in the token Secret. Tries as long as the process
-/// lives; only another token in the Secret ends it otherwise.
+/// lives; it ends otherwise only where the newest refresh token is in a Secret all the same, or another token is.
 pub(super) async fn commit(ctx: &Arc<Context>, commit: Commit) -> Exchanged {
     let uid = commit.exchange.uid().to_owned();
     let before = &commit.exchange.token;
-    let rotated = commit.grant.refresh_token.clone().filter(|token| *token != before.in_use.refresh_token);
     let time = ctx.clock.now();
-    let mark = after_refresh(&before.in_use.mark, rotated.as_ref(), &uid);
-    let newest = rotated.clone().unwrap_or_else(|| before.in_use.refresh_token.clone());
-    let state = match &rotated {
-        None => before.state.clone(),
-        Some(token) => Some(store_state(ctx, &commit, token, &mark).await),
+    let rotated = commit.grant.refresh_token.clone().filter(|token| *token != before.in_use.refresh_token);
+    let new = NewTokens {
+        rotated: rotated.is_some(),
+        mark: after_refresh(&before.in_use.mark, rotated.as_ref(), &uid),
+        refresh_token: rotated.unwrap_or_else(|| before.in_use.refresh_token.clone()),
+        access: Access {
+            token: commit.grant.access_token.clone(),
+            expires_at: time.saturating_add(commit.grant.expires_in).unwrap_or(time),
+        },
     };
-    failpoint::reached("state-stored");
-    let expires_at = time.saturating_add(commit.grant.expires_in).unwrap_or(time);
-    let access = Access { token: commit.grant.access_token.clone(), expires_at };
-    let stored = store_token(ctx, &commit, &newest, &access, &mark, state.as_ref().map(|(state, _)| state)).await;
+    let started = Instant::now();
+    let stored = store(ctx, &commit, &new).await;
     failpoint::reached("committed");
-    let secret = match stored {
-        Ok(secret) => secret,
+    let Stored { secret, state } = match stored {
+        Ok(stored) => stored,
         Err(outcome) => return outcome.into(),
     };
+    tracing::info!(
+        rotated = new.rotated,
+        window_milliseconds = milliseconds(started.duration_since(commit.answered)),
+        milliseconds = milliseconds(commit.answered.elapsed()),
+        "tokens stored"
+    );
+    let account = match &state {
+        Some(_) => finalizer::ensure(ctx, &commit.exchange.account, &commit.exchange.namespace).await,
+        None => None,
+    };
+    let known_scopes = &before.in_use.view.scopes;
     let view = TokenView {
-        expires_at: Some(expires_at),
-        authorization_id: mark.authorization.clone(),
-        scopes: commit
-            .grant
-            .scope
-            .as_deref()
-            .map_or_else(|| before.in_use.view.scopes.clone(), |scope| scopes(Some(scope))),
+        expires_at: Some(new.access.expires_at),
+        authorization_id: new.mark.authorization.clone(),
+        scopes: commit.grant.scope.as_deref().map_or_else(|| known_scopes.clone(), |scope| scopes(Some(scope))),
         interrupted: None,
         ..before.in_use.view.clone()
     };
-    let in_use = TokenInUse { refresh_token: newest, access: Some(access), view: view.clone(), mark, put_back: false };
-    let outcome = RefreshOutcome::Refreshed { token: view, time, rotated: rotated.is_some() };
-    tracing::info!(
-        rotated = rotated.is_some(),
-        milliseconds = commit.answered.elapsed().as_secs_f64() * 1000.0,
-        "tokens stored"
-    );
-    Exchanged { outcome, token: Some(LiveToken { in_use, secret, state }) }
+    let outcome = RefreshOutcome::Refreshed { token: view.clone(), time, rotated: new.rotated };
+    let NewTokens { refresh_token, access, mark, .. } = new;
+    let in_use = TokenInUse { refresh_token, access: Some(access), view, mark, put_back: false };
+    Exchanged { outcome, token: Some(LiveToken { in_use, secret, state }), account }
+}
+
+fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}
+
+/// How one write ended.
+pub(super) enum Written {
+    /// It is stored.
+    Done,
+    /// Somebody wrote in between: to be tried at once against what is there now.
+    Again,
+    /// The API server does not take it now.
+    NotYet(ClusterError),
+    /// It will not be taken as things are.
+    Refused(RefreshOutcome),
+    /// Another token is there, and wins.
+    Superseded,
+}
+
+async fn store(ctx: &Context, commit: &Commit, new: &NewTokens) -> Result<Stored, RefreshOutcome> {
+    let mut store = Store::new(ctx, commit, new);
+    let mut wait = FIRST_WAIT;
+    loop {
+        if !store.is_safe() {
+            match store.put_state().await {
+                Written::Done => failpoint::reached("state-stored"),
+                Written::Again => continue,
+                Written::Superseded => return Err(superseded()),
+                Written::NotYet(error) => {
+                    pause(&mut wait, "the state Secret", &error).await;
+                    continue;
+                }
+                // Better in the token Secret alone than nowhere.
+                Written::Refused(_) => tracing::warn!(
+                    "the state Secret cannot be written: a refresh token that is put back will not be recognised"
+                ),
+            }
+        }
+        match store.put_token().await {
+            Written::Done => return Ok(store.stored()),
+            Written::Again => {}
+            Written::Superseded => return Err(superseded()),
+            Written::NotYet(error) => pause(&mut wait, "the token Secret", &error).await,
+            // The newest refresh token is in the state Secret, or it is the old one: nothing is lost.
+            Written::Refused(outcome) if store.is_safe() => return Err(outcome),
+            Written::Refused(_) => {
+                let error = ClusterError::Forbidden { action: "write the Secret" };
+                pause(&mut wait, "the token Secret", &error).await;
+            }
+        }
+    }
+}
+
+fn superseded() -> RefreshOutcome {
+    tracing::warn!("the token Secret holds another token by now: the new tokens of this exchange are dropped");
+    RefreshOutcome::Superseded
 }
 
 /// Waits that grow, for a commit that never gives up.
-struct Backoff(Duration);
-
-impl Backoff {
-    async fn wait(&mut self, what: &str, error: &ClusterError) {
-        tracing::warn!(error = error as &dyn std::error::Error, "new tokens are not stored yet ({what}); trying again");
-        tokio::time::sleep(self.0).await;
-        self.0 = (self.0 * 2).min(LONGEST_WAIT);
-    }
-}
-
-/// Stores a rotated token in the state Secret, and sees to the finalizer that goes with it.
-async fn store_state(
-    ctx: &Arc<Context>,
-    commit: &Commit,
-    token: &RefreshToken,
-    mark: &LineageMark,
-) -> (StateSecret, String) {
-    let exchange = &commit.exchange;
-    let name = state_secret_name(&exchange.namespace, exchange.uid());
-    let mut known = exchange.token.state.clone();
-    let mut backoff = Backoff(FIRST_WAIT);
-    loop {
-        let mut state = known.as_ref().map_or_else(
-            || StateSecret { refresh_token: token.clone(), mark: mark.clone(), replaced: Vec::new() },
-            |(state, _)| StateSecret {
-                refresh_token: token.clone(),
-                mark: mark.clone(),
-                replaced: state.replaced.clone(),
-            },
-        );
-        state.replace(TokenDigest::of(exchange.uid(), &exchange.token.in_use.refresh_token));
-        let written = match &known {
-            Some((_, version)) => {
-                let change: DataChange = state.data().into_iter().map(|(key, value)| (key, Some(value))).collect();
-                ctx.cluster.change_secret(&name, version, &change).await
-            }
-            None => create_state(ctx, &exchange.account, &name, &state).await,
-        };
-        match written {
-            Ok(content) => {
-                if known.is_none() {
-                    add_finalizer(ctx, &exchange.account, &exchange.namespace).await;
-                }
-                return (state, content.resource_version);
-            }
-            Err(error) => {
-                backoff.wait("state Secret", &error).await;
-                if let Ok(found) = load_state(&exchange.namespace, exchange.uid(), ctx).await {
-                    known = found;
-                }
-            }
-        }
-    }
-}
-
-async fn create_state(
-    ctx: &Context,
-    account: &SpotifyAccount,
-    name: &ObjectName,
-    state: &StateSecret,
-) -> Result<SecretContent, ClusterError> {
-    let data = state.data().into_iter().map(|(key, value)| (key.to_owned(), ByteString(value))).collect();
-    let labels = BTreeMap::from([(USE_LABEL.to_owned(), SecretUse::State.as_str().to_owned())]);
-    ctx.cluster.create_owned_secret(name, owner(account), labels, data).await
-}
-
-/// The account as owner of a Secret that goes with it.
-fn owner(account: &SpotifyAccount) -> OwnerReference {
-    account.controller_owner_ref(&()).unwrap_or_default()
-}
-
-/// The finalizer stands while a state Secret exists. One that could not be set now is set by the next rotation.
-async fn add_finalizer(ctx: &Context, account: &SpotifyAccount, namespace: &str) {
-    let name = ObjectName::new(namespace, account.metadata.name.clone().unwrap_or_default());
-    for _ in 0..5 {
-        let Ok(Some(current)) = ctx.cluster.read_again::<SpotifyAccount>(&name).await else { return };
-        let mut finalizers = current.metadata.finalizers.clone().unwrap_or_default();
-        if finalizers.iter().any(|finalizer| finalizer == TOKEN_HANDBACK_FINALIZER) {
-            return;
-        }
-        finalizers.push(TOKEN_HANDBACK_FINALIZER.to_owned());
-        let version = current.metadata.resource_version.clone().unwrap_or_default();
-        match ctx.cluster.set_finalizers::<SpotifyAccount>(&name, &version, &finalizers).await {
-            Err(ClusterError::Conflict { .. }) => {}
-            Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "the finalizer is not set yet");
-                return;
-            }
-            Ok(_) => return,
-        }
-    }
-}
-
-/// Stores the tokens in the token Secret.
-async fn store_token(
-    ctx: &Context,
-    commit: &Commit,
-    newest: &RefreshToken,
-    access: &Access,
-    mark: &LineageMark,
-    state: Option<&StateSecret>,
-) -> Result<SecretContent, RefreshOutcome> {
-    let exchange = &commit.exchange;
-    let name = exchange.secret_name();
-    let started_from = TokenDigest::of(exchange.uid(), &exchange.token.in_use.refresh_token);
-    let mut secret = commit.claimed.clone();
-    let mut backoff = Backoff(FIRST_WAIT);
-    loop {
-        let change = change(commit, newest, access, mark, &secret);
-        match ctx.cluster.change_secret(&name, &secret.resource_version, &change).await {
-            Ok(content) => return Ok(content),
-            Err(error @ (ClusterError::NotFound { .. } | ClusterError::Conflict { .. })) => {
-                backoff.wait("token Secret", &error).await;
-            }
-            Err(error) => backoff.wait("token Secret", &error).await,
-        }
-        match ctx.cluster.secret(&name).await {
-            Ok(Some(found)) if holds(&found, exchange.uid(), &started_from, state) => secret = found,
-            Ok(Some(_)) => {
-                tracing::warn!(
-                    "the token Secret holds another token by now: the new tokens of this exchange are dropped"
-                );
-                return Err(RefreshOutcome::Superseded);
-            }
-            Ok(None) => return Err(RefreshOutcome::TokenSecret(SecretTrouble::NotFound { secret: name })),
-            Err(error) => backoff.wait("token Secret", &error).await,
-        }
-    }
-}
-
-/// Whether a Secret still holds the token that the exchange started from, or one that this lineage has replaced.
-fn holds(secret: &SecretContent, uid: &str, started_from: &TokenDigest, state: Option<&StateSecret>) -> bool {
-    let Some(value) = secret.data.get(key::REFRESH_TOKEN).and_then(|value| std::str::from_utf8(&value.0).ok()) else {
-        return false;
-    };
-    let digest = TokenDigest::of(uid, &RefreshToken::new(value.to_owned()));
-    digest == *started_from
-        || state.is_some_and(|state| state.replaced.contains(&digest) || state.mark.token == digest.as_str())
-}
-
-fn change(
-    commit: &Commit,
-    newest: &RefreshToken,
-    access: &Access,
-    mark: &LineageMark,
-    secret: &SecretContent,
-) -> DataChange {
-    let text = |text: &str| Some(text.as_bytes().to_vec());
-    let authorized_at = secret.data.get(key::AUTHORIZED_AT).and_then(|value| String::from_utf8(value.0.clone()).ok());
-    let mark = LineageMark { authorized_at: authorized_at.map(|text| text.trim().to_owned()), ..mark.clone() };
-    let mut change = BTreeMap::from([
-        (key::ACCESS_TOKEN, text(access.token.expose())),
-        (key::EXPIRES_AT, text(&format!("{:.0}", access.expires_at))),
-        (key::LINEAGE, serde_json::to_vec(&mark).ok()),
-        (key::CLAIM, None),
-    ]);
-    let stored = secret.data.get(key::REFRESH_TOKEN).map(|value| value.0.as_slice());
-    if stored != Some(newest.expose().as_bytes()) {
-        change.insert(key::REFRESH_TOKEN, text(newest.expose()));
-    }
-    if let Some(scope) = commit.grant.scope.as_deref().filter(|scope| !scope.is_empty()) {
-        change.insert(key::SCOPE, text(scope));
-    }
-    change
+async fn pause(wait: &mut Duration, what: &str, error: &ClusterError) {
+    tracing::warn!(error = error as &dyn std::error::Error, "new tokens are not stored yet in {what}; trying again");
+    tokio::time::sleep(*wait).await;
+    *wait = (*wait * 2).min(LONGEST_WAIT);
 }

@@ -8,8 +8,9 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::exchange::Exchanges;
+use super::in_flight::Exchanges;
 use super::live::LiveAccounts;
+use super::tenure::Tenure;
 use crate::adapters::http::GuardedClient;
 use crate::adapters::kube::Cluster;
 use crate::adapters::spotify::Spotify;
@@ -72,6 +73,8 @@ pub struct Context {
     pub polls: Semaphore,
     /// One request at a time for services that need it so.
     pub turns: Turns,
+    /// Until when this process is sure to be on duty.
+    pub tenure: Tenure,
     /// The process takes no more work.
     pub stopping: CancellationToken,
 }

@@ -7,10 +7,12 @@ use jiff::SignedDuration;
 use kube::Resource as _;
 
 use super::context::Context;
+use super::secret_access;
 use super::token::load_state;
 use crate::adapters::kube::ClusterError;
 use crate::adapters::kube::events::Announcement;
 use crate::api::TOKEN_HANDBACK_FINALIZER;
+use crate::api::secret::SecretUse;
 use crate::api::v1alpha1::SpotifyAccount;
 use crate::domain::digest::TokenDigest;
 use crate::domain::name::ObjectName;
@@ -32,9 +34,13 @@ pub(super) async fn hand_back(
     if !finalizers.iter().any(|finalizer| finalizer == TOKEN_HANDBACK_FINALIZER) {
         return None;
     }
+    let secret = ObjectName::new(&name.namespace, &account.spec.token_secret_ref.name);
     let deleted = account.metadata.deletion_timestamp.as_ref().map(|time| time.0);
     let given_up = deleted.is_some_and(|deleted| ctx.clock.real_now().duration_since(deleted) >= PATIENCE);
-    match write_back(ctx, account, name).await {
+    if ctx.exchanges.is_in_flight(&secret) && !given_up {
+        return Some(RETRY);
+    }
+    match write_back(ctx, account, name, &secret).await {
         Ok(()) => {}
         Err(trouble) if given_up => give_up(ctx, account, &trouble).await,
         Err(_) => return Some(RETRY),
@@ -47,12 +53,16 @@ pub(super) async fn hand_back(
     }
 }
 
-async fn write_back(ctx: &Context, account: &SpotifyAccount, name: &ObjectName) -> Result<(), SecretTrouble> {
+async fn write_back(
+    ctx: &Context,
+    account: &SpotifyAccount,
+    name: &ObjectName,
+    secret_name: &ObjectName,
+) -> Result<(), SecretTrouble> {
     let uid = account.metadata.uid.as_deref().unwrap_or_default();
     let Some((state, _)) = load_state(&name.namespace, uid, ctx).await? else { return Ok(()) };
-    let secret_name = ObjectName::new(&name.namespace, &account.spec.token_secret_ref.name);
-    let secret = ctx.cluster.secret(&secret_name).await.map_err(|_| SecretTrouble::Cluster)?;
-    let secret = secret.ok_or_else(|| SecretTrouble::NotFound { secret: secret_name.clone() })?;
+    // Only a Secret that is labelled for tokens is written to, whatever the spec names by now.
+    let secret = secret_access::read(ctx, secret_name, SecretUse::Token).await?;
     let held = secret.data.get(key::REFRESH_TOKEN).and_then(|value| String::from_utf8(value.0.clone()).ok());
     let held = held.map(|token| TokenDigest::of(uid, &RefreshToken::new(token)));
     if held.is_some_and(|held| !state.replaced.contains(&held)) {
@@ -60,10 +70,10 @@ async fn write_back(ctx: &Context, account: &SpotifyAccount, name: &ObjectName) 
         return Ok(());
     }
     let change = BTreeMap::from([(key::REFRESH_TOKEN, Some(state.refresh_token.expose().as_bytes().to_vec()))]);
-    match ctx.cluster.change_secret(&secret_name, &secret.resource_version, &change).await {
+    match ctx.cluster.change_secret(secret_name, &secret.resource_version, &change).await {
         Ok(_) => Ok(()),
-        Err(ClusterError::Forbidden { .. }) => Err(SecretTrouble::WriteForbidden { secret: secret_name }),
-        Err(ClusterError::Invalid { .. }) => Err(SecretTrouble::Immutable { secret: secret_name }),
+        Err(ClusterError::Forbidden { .. }) => Err(SecretTrouble::WriteForbidden { secret: secret_name.clone() }),
+        Err(ClusterError::Invalid { .. }) => Err(SecretTrouble::Immutable { secret: secret_name.clone() }),
         Err(_) => Err(SecretTrouble::Cluster),
     }
 }

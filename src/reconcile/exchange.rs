@@ -4,22 +4,23 @@
 //! refresh token sent; what comes back is stored before anybody uses it. No cancelled pass, lost lease or SIGTERM
 //! interrupts the task: shutdown waits for it.
 
-use std::collections::{BTreeMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::SignedDuration;
 use tokio::sync::oneshot;
-use tokio_util::task::TaskTracker;
 
 use super::commit::{self, Commit};
 use super::context::Context;
+use super::in_flight::{Busy, Turn};
 use super::live::LiveToken;
+use super::token;
 use crate::adapters::kube::ClusterError;
 use crate::adapters::kube::secrets::SecretContent;
 use crate::adapters::spotify::{AppCredentials, EXCHANGE_DEADLINE};
 use crate::api::v1alpha1::SpotifyAccount;
-use crate::domain::answer::{Refusal, TokenAnswer};
+use crate::domain::answer::{TokenAnswer, Trouble};
 use crate::domain::digest::{TokenDigest, hexadecimal};
 use crate::domain::name::ObjectName;
 use crate::domain::token_secret::{Claim, TokenSecret, key};
@@ -29,34 +30,8 @@ use crate::plan::step::{RefreshOutcome, SecretTrouble};
 const CLAIM_LIFE: SignedDuration = SignedDuration::from_secs(5);
 /// How long a pass waits for its exchange; a commit that takes longer goes on without it.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Exchanges in flight: at most one for each token Secret.
-#[derive(Default)]
-pub struct Exchanges {
-    tasks: TaskTracker,
-    secrets: Mutex<HashSet<ObjectName>>,
-}
-
-impl Exchanges {
-    /// Waits until no exchange is in flight. No new one can begin afterwards.
-    pub async fn finish(&self) {
-        self.tasks.close();
-        self.tasks.wait().await;
-    }
-
-    /// How many exchanges are in flight.
-    pub fn in_flight(&self) -> usize {
-        self.tasks.len()
-    }
-
-    fn begin(&self, secret: &ObjectName) -> bool {
-        !self.tasks.is_closed() && self.secrets.lock().unwrap_or_else(PoisonError::into_inner).insert(secret.clone())
-    }
-
-    fn end(&self, secret: &ObjectName) {
-        self.secrets.lock().unwrap_or_else(PoisonError::into_inner).remove(secret);
-    }
-}
+/// How often a claim is tried against newer versions of a Secret that others write, before the pass looks anew.
+const CLAIM_TRIES: usize = 10;
 
 /// An exchange to make.
 pub(super) struct Exchange {
@@ -80,77 +55,82 @@ impl Exchange {
 pub(super) struct Exchanged {
     pub(super) outcome: RefreshOutcome,
     pub(super) token: Option<LiveToken>,
+    /// The account as written by the way, if it was at the version that the caller knows.
+    pub(super) account: Option<SpotifyAccount>,
 }
 
 impl From<RefreshOutcome> for Exchanged {
     fn from(outcome: RefreshOutcome) -> Self {
-        Self { outcome, token: None }
+        Self { outcome, token: None, account: None }
     }
 }
 
 /// Refreshes a token. The work goes on in its own task whatever becomes of the caller.
 pub(super) async fn refresh(ctx: &Arc<Context>, exchange: Exchange) -> Exchanged {
-    let secret = exchange.secret_name();
-    if !ctx.exchanges.begin(&secret) {
-        return RefreshOutcome::CommitPending.into();
-    }
+    let turn = match Turn::take(ctx, &exchange.secret_name()) {
+        Ok(turn) => turn,
+        Err(Busy::Committing) => return RefreshOutcome::CommitPending.into(),
+        Err(Busy::Exchanging | Busy::Stopping) => return RefreshOutcome::Conflict.into(),
+    };
+    let stage = turn.stage();
     let (sender, receiver) = oneshot::channel();
     let task = Arc::clone(ctx);
-    let span = tracing::Span::current();
-    ctx.exchanges.tasks.spawn(tracing::Instrument::instrument(
-        async move {
-            let secret = exchange.secret_name();
-            let exchanged = claim_exchange_commit(&task, exchange).await;
-            task.exchanges.end(&secret);
-            let _ = sender.send(exchanged);
-        },
-        span,
-    ));
+    let work = async move {
+        let exchanged = claim_exchange_commit(&task, exchange, &turn).await;
+        drop(turn);
+        let _ = sender.send(exchanged);
+    };
+    tokio::spawn(tracing::Instrument::instrument(work, tracing::Span::current()));
     match tokio::time::timeout(PATIENCE, receiver).await {
         Ok(Ok(exchanged)) => exchanged,
-        _ => RefreshOutcome::CommitPending.into(),
+        // The task panicked, so that the claim stands: Spotify may have acted.
+        Ok(Err(_)) => RefreshOutcome::Ambiguous(Trouble::Unreadable).into(),
+        Err(_) if stage.is_committing() => RefreshOutcome::CommitPending.into(),
+        Err(_) => RefreshOutcome::Conflict.into(),
     }
 }
 
-async fn claim_exchange_commit(ctx: &Arc<Context>, exchange: Exchange) -> Exchanged {
-    let interrupted = exchange.token.in_use.view.interrupted;
-    if let Some(until) = foreign_claim(ctx, &exchange) {
-        return RefreshOutcome::Claimed { until }.into();
-    }
-    let claimed_at = Instant::now();
-    let claimed = match claim(ctx, &exchange).await {
-        Ok(claimed) => claimed,
-        Err(outcome) => return outcome.into(),
+async fn claim_exchange_commit(ctx: &Arc<Context>, mut exchange: Exchange, turn: &Turn) -> Exchanged {
+    let mut tries = 0;
+    let claimed = loop {
+        if let Some(until) = foreign_claim(ctx, &exchange) {
+            return RefreshOutcome::Claimed { until }.into();
+        }
+        match claim(ctx, &exchange).await {
+            Ok(claimed) => break claimed,
+            Err(RefreshOutcome::Conflict) if tries < CLAIM_TRIES => {
+                tries += 1;
+                if let Err(outcome) = look_again(ctx, &mut exchange).await {
+                    return outcome.into();
+                }
+            }
+            Err(outcome) => return outcome.into(),
+        }
     };
+    let interrupted = exchange.token.in_use.view.interrupted;
     super::failpoint::reached("claimed");
-    if claimed_at.elapsed() >= CLAIM_LIFE.unsigned_abs() {
-        // Somebody else may hold the token by now; nothing was sent.
+    if !ctx.tenure.holds() {
+        release(ctx, &exchange, &claimed, interrupted.is_some()).await;
         return RefreshOutcome::Conflict.into();
     }
-    let answer = ctx.spotify.refresh(&exchange.app, &exchange.token.in_use.refresh_token).await;
+    let answer = ctx.spotify.refresh(&exchange.app, &exchange.token.in_use.refresh_token, claimed.send_before).await;
+    let answered = Instant::now();
     super::failpoint::reached("exchanged");
-    match answer {
+    let outcome = match answer {
         TokenAnswer::Granted(grant) => {
-            commit::commit(ctx, Commit { exchange, claimed, grant, answered: Instant::now() }).await
+            turn.commits();
+            return commit::commit(ctx, Commit { exchange, claimed: claimed.secret, grant, answered }).await;
         }
         // The claim stays: whoever comes next has to know that the server may have acted.
-        TokenAnswer::Ambiguous(trouble) => RefreshOutcome::Ambiguous(trouble).into(),
-        TokenAnswer::Refused(refusal) => {
-            // A dead token keeps the trace of the exchange that was cut off.
-            if interrupted.is_none() || !matches!(refusal, Refusal::InvalidGrant { .. }) {
-                release(ctx, &exchange, &claimed, interrupted.is_some()).await;
-            }
-            RefreshOutcome::Refused { refusal, interrupted }.into()
-        }
-        TokenAnswer::RateLimited { retry_after } => {
-            release(ctx, &exchange, &claimed, interrupted.is_some()).await;
-            RefreshOutcome::RateLimited { retry_after }.into()
-        }
-        TokenAnswer::Failed(trouble) => {
-            release(ctx, &exchange, &claimed, interrupted.is_some()).await;
-            RefreshOutcome::Failed(trouble).into()
-        }
-    }
+        TokenAnswer::Ambiguous(trouble) => return RefreshOutcome::Ambiguous(trouble).into(),
+        // Somebody else may hold the token by now.
+        TokenAnswer::NotSent => RefreshOutcome::Conflict,
+        TokenAnswer::Refused(refusal) => RefreshOutcome::Refused { refusal, interrupted },
+        TokenAnswer::RateLimited { retry_after } => RefreshOutcome::RateLimited { retry_after },
+        TokenAnswer::Failed(trouble) => RefreshOutcome::Failed(trouble),
+    };
+    release(ctx, &exchange, &claimed, interrupted.is_some()).await;
+    outcome.into()
 }
 
 /// Until when somebody else's claim keeps this process from sending: its deadline and the exchange's own.
@@ -164,7 +144,26 @@ fn foreign_claim(ctx: &Context, exchange: &Exchange) -> Option<jiff::Timestamp> 
     (until > ctx.clock.real_now() && believable).then_some(until)
 }
 
-async fn claim(ctx: &Context, exchange: &Exchange) -> Result<SecretContent, RefreshOutcome> {
+/// Somebody wrote the Secret: goes on with it where it still holds the same token.
+async fn look_again(ctx: &Context, exchange: &mut Exchange) -> Result<(), RefreshOutcome> {
+    let found = token::load(&exchange.account, &exchange.namespace, ctx).await.map_err(RefreshOutcome::TokenSecret)?;
+    if found.in_use.refresh_token != exchange.token.in_use.refresh_token {
+        return Err(RefreshOutcome::Conflict);
+    }
+    exchange.token = found;
+    Ok(())
+}
+
+/// A claim that stands.
+struct Claimed {
+    /// The token Secret with it.
+    secret: SecretContent,
+    /// The token is not sent after this.
+    send_before: Instant,
+}
+
+async fn claim(ctx: &Context, exchange: &Exchange) -> Result<Claimed, RefreshOutcome> {
+    let send_before = Instant::now() + CLAIM_LIFE.unsigned_abs();
     let now = ctx.clock.real_now();
     let claim = Claim {
         holder: ctx.holder.clone(),
@@ -176,24 +175,40 @@ async fn claim(ctx: &Context, exchange: &Exchange) -> Result<SecretContent, Refr
     let name = exchange.secret_name();
     let change = BTreeMap::from([(key::CLAIM, Some(serde_json::to_vec(&claim).unwrap_or_default()))]);
     let version = &exchange.token.secret.resource_version;
-    ctx.cluster.change_secret(&name, version, &change).await.map_err(|error| match error {
-        ClusterError::Conflict { .. } => RefreshOutcome::Conflict,
-        ClusterError::NotFound { .. } => RefreshOutcome::TokenSecret(SecretTrouble::NotFound { secret: name }),
-        ClusterError::Forbidden { .. } => RefreshOutcome::TokenSecret(SecretTrouble::WriteForbidden { secret: name }),
-        ClusterError::Invalid { .. } => RefreshOutcome::TokenSecret(SecretTrouble::Immutable { secret: name }),
-        ClusterError::Timeout { .. } | ClusterError::Unavailable { .. } => {
-            RefreshOutcome::TokenSecret(SecretTrouble::Cluster)
+    // Until it is known that the claim stands, nothing is sent under it.
+    ctx.exchanges.expect_unsent(&name, &claim.id);
+    match ctx.cluster.change_secret(&name, version, &change).await {
+        Ok(secret) if Instant::now() < send_before => {
+            ctx.exchanges.expect_sent(&name);
+            Ok(Claimed { secret, send_before })
         }
-    })
+        // It took so long that somebody else may hold the token by now.
+        Ok(secret) => {
+            release(ctx, exchange, &Claimed { secret, send_before }, exchange.token.in_use.view.interrupted.is_some())
+                .await;
+            Err(RefreshOutcome::Conflict)
+        }
+        Err(error) => Err(match error {
+            ClusterError::Conflict { .. } => RefreshOutcome::Conflict,
+            ClusterError::NotFound { .. } => RefreshOutcome::TokenSecret(SecretTrouble::NotFound { secret: name }),
+            ClusterError::Forbidden { .. } => {
+                RefreshOutcome::TokenSecret(SecretTrouble::WriteForbidden { secret: name })
+            }
+            ClusterError::Invalid { .. } => RefreshOutcome::TokenSecret(SecretTrouble::Immutable { secret: name }),
+            ClusterError::Timeout { .. } | ClusterError::Unavailable { .. } => {
+                RefreshOutcome::TokenSecret(SecretTrouble::Cluster)
+            }
+        }),
+    }
 }
 
 /// Takes the claim back: the server certainly did not act. That it could not be taken back is no failure; the next
-/// claim replaces it. A trace of an earlier exchange that was cut off is kept.
-async fn release(ctx: &Context, exchange: &Exchange, claimed: &SecretContent, keep_trace: bool) {
+/// claim replaces it. The trace of an earlier exchange that was cut off is put back.
+async fn release(ctx: &Context, exchange: &Exchange, claimed: &Claimed, keep_trace: bool) {
     let before = exchange.token.secret.data.get(key::CLAIM).filter(|_| keep_trace).map(|value| value.0.clone());
     let change = BTreeMap::from([(key::CLAIM, before)]);
-    let released = ctx.cluster.change_secret(&exchange.secret_name(), &claimed.resource_version, &change).await;
-    if released.is_err() {
-        tracing::warn!("a claim on the token Secret could not be taken back");
+    let released = ctx.cluster.change_secret(&exchange.secret_name(), &claimed.secret.resource_version, &change).await;
+    if let Err(error) = released {
+        tracing::warn!(error = &error as &dyn std::error::Error, "a claim on the token Secret could not be taken back");
     }
 }

@@ -97,6 +97,23 @@ impl Live {
         }
         (account, stored.status.clone())
     }
+
+    /// Remembers the account as this process has just written it.
+    pub fn keep_written(&mut self, written: Option<SpotifyAccount>) {
+        if let Some(mut written) = written {
+            written.metadata.managed_fields = None;
+            self.written = Some(Arc::new(written));
+        }
+    }
+
+    /// Gives an account the version of a write of this process that changed nothing but its metadata.
+    pub fn follow(&self, account: &mut Arc<SpotifyAccount>) {
+        let Some(written) = self.written.as_ref().filter(|written| version(written) > version(account)) else { return };
+        if written.metadata.generation == account.metadata.generation {
+            let metadata = written.metadata.clone();
+            *account = Arc::new(SpotifyAccount { metadata, ..account.as_ref().clone() });
+        }
+    }
 }
 
 /// Somebody else may have changed the status (a restore, an older leader): then what was not written is void.

@@ -7,12 +7,16 @@ pub mod context;
 mod deletion;
 pub mod exchange;
 pub mod failpoint;
+mod finalizer;
+pub mod in_flight;
 pub mod live;
 mod observe;
 mod record;
 mod scrobble_plan;
 mod secret_access;
+mod store;
 mod target;
+pub mod tenure;
 mod token;
 mod unreadable;
 
@@ -54,6 +58,9 @@ pub enum Error {
     /// The account was written by others at every try.
     #[error("the account was written by others at every try")]
     Contended,
+    /// The Lease may be somebody else's by now.
+    #[error("this process may not be on duty any more")]
+    OffDuty,
     /// A fault of the operator.
     #[error("a pass panicked at {place}")]
     Panicked {
@@ -68,6 +75,7 @@ impl Error {
         match self {
             Self::Cluster(_) => "cluster",
             Self::Contended => "contended",
+            Self::OffDuty => "off_duty",
             Self::Panicked { .. } => "panicked",
         }
     }
@@ -95,7 +103,7 @@ pub async fn reconcile_account(
 /// What to do after a pass that failed on the cluster's side.
 pub fn after_error<K: Resource>(_object: Arc<K>, error: &Error, _ctx: Arc<Context>) -> Action {
     let wait = match error {
-        Error::Cluster(_) | Error::Contended => FIRST_RETRY,
+        Error::Cluster(_) | Error::Contended | Error::OffDuty => FIRST_RETRY,
         Error::Panicked { .. } => FIRST_RETRY * 12,
     };
     Action::requeue(wait)
@@ -138,7 +146,7 @@ async fn pass(
     let mut progress = Progress { due: Some(due), ..Progress::default() };
     forget_secrets_on_request(&account, live);
     for _ in 0..MAXIMUM_ROUNDS {
-        progress.stopping = ctx.stopping.is_cancelled() || started.elapsed() > PASS_DEADLINE;
+        progress.stopping = ctx.stopping.is_cancelled() || !ctx.tenure.holds() || started.elapsed() > PASS_DEADLINE;
         let observed = observe::observe(&account, &name.namespace, ctx, live, holder);
         let steps = plan::next_steps(&account, &observed, &progress, ctx.clock.now());
         if steps.is_empty() {
@@ -149,6 +157,7 @@ async fn pass(
         let _permit = if looks { ctx.polls.acquire().await.ok() } else { None };
         let refreshes = steps.iter().any(|step| matches!(step, plan::Step::Refresh { .. }));
         act::act(ctx, &account, &observed, steps, live, &mut progress).await;
+        live.follow(&mut account);
         if refreshes && matches!(progress.refresh, Some(RefreshOutcome::Refreshed { .. })) {
             // The life of the token is shown at once, not after the slowest target.
             settle_and_record(ctx, live, &mut account, &mut stored, name, holder, &progress).await?;

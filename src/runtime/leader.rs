@@ -13,6 +13,7 @@ use crate::adapters::kube::lease::LeaseRecord;
 use crate::adapters::kube::{Cluster, ClusterError};
 use crate::domain::name::ObjectName;
 use crate::reconcile::context::Clock;
+use crate::reconcile::tenure::Tenure;
 
 /// How the Lease is held.
 #[derive(Clone, Debug)]
@@ -34,8 +35,22 @@ pub struct Election {
 /// The Lease is this process's.
 pub struct Held {
     record: LeaseRecord,
+    /// When the last write of it that went through was begun: it is valid from then on at the latest.
+    renewed: Instant,
     /// Until when somebody is known to have been on duty before, in real time.
     pub before_until: Option<Timestamp>,
+}
+
+/// How a renewal ended.
+enum Renewal {
+    /// It is renewed.
+    Done,
+    /// Somebody else wrote it, and it is still ours: to be tried at once.
+    Again,
+    /// The API server did not take it.
+    NotYet,
+    /// It is somebody else's.
+    Lost,
 }
 
 impl Election {
@@ -77,6 +92,7 @@ impl Election {
         }
         let before_until = current.as_ref().and_then(|current| current.renew_time);
         let now = clock.real_now();
+        let renewed = Instant::now();
         let record = LeaseRecord {
             holder: Some(self.holder.clone()),
             acquire_time: Some(now),
@@ -86,7 +102,7 @@ impl Election {
             resource_version: current.map(|current| current.resource_version).unwrap_or_default(),
         };
         match cluster.write_lease(&self.lease, &record).await {
-            Ok(record) => Some(Held { record, before_until }),
+            Ok(record) => Some(Held { record, renewed, before_until }),
             Err(ClusterError::Conflict { .. }) => None,
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "the Lease cannot be written yet");
@@ -97,54 +113,72 @@ impl Election {
 
     /// Renews the Lease until `stop`; returns early, with false, where it was lost. Work has to end then, before the
     /// Lease can be somebody else's.
-    pub async fn keep(&self, cluster: &Cluster, clock: &dyn Clock, held: &mut Held, stop: &CancellationToken) -> bool {
-        let mut renewed = Instant::now();
+    pub async fn keep(
+        &self,
+        cluster: &Cluster,
+        clock: &dyn Clock,
+        held: &mut Held,
+        tenure: &Tenure,
+        stop: &CancellationToken,
+    ) -> bool {
+        let mut wait = self.retry_period;
         loop {
+            // The end is the renewal's own: a process that was paused has not a single request left.
+            let end = held.renewed + self.renew_deadline;
+            if self.elect {
+                tenure.lasts_until(end);
+            }
             tokio::select! {
                 () = stop.cancelled() => return true,
-                () = tokio::time::sleep(self.retry_period) => {}
+                () = tokio::time::sleep(wait) => {}
             }
             let attempt = Instant::now();
-            let left = self.renew_deadline.saturating_sub(renewed.elapsed());
-            match tokio::time::timeout(left, self.renew(cluster, clock, held)).await {
-                Ok(true) => renewed = attempt,
-                Ok(false) if self.elect => return false,
-                Ok(false) => {}
-                Err(_) if self.elect => return false,
-                // Without election nobody else takes it: what counts is that it is written again.
-                Err(_) => renewed = Instant::now(),
-            }
-            if self.elect && renewed.elapsed() >= self.renew_deadline {
+            if self.elect && attempt >= end {
                 return false;
             }
+            let left = if self.elect { end.saturating_duration_since(attempt) } else { self.renew_deadline };
+            wait = match tokio::time::timeout(left, self.renew(cluster, clock, held)).await {
+                Ok(Renewal::Done) => {
+                    held.renewed = attempt;
+                    self.retry_period
+                }
+                Ok(Renewal::Again) => Duration::ZERO,
+                Ok(Renewal::NotYet) => self.retry_period,
+                Ok(Renewal::Lost) => return false,
+                Err(_) if self.elect => return false,
+                Err(_) => self.retry_period,
+            };
         }
     }
 
-    /// Renews once. False: the Lease is somebody else's.
-    async fn renew(&self, cluster: &Cluster, clock: &dyn Clock, held: &mut Held) -> bool {
+    /// Renews once.
+    async fn renew(&self, cluster: &Cluster, clock: &dyn Clock, held: &mut Held) -> Renewal {
         let record = LeaseRecord { renew_time: Some(clock.real_now()), ..held.record.clone() };
         match cluster.write_lease(&self.lease, &record).await {
-            Ok(record) => held.record = record,
-            Err(ClusterError::Conflict { .. } | ClusterError::NotFound { .. }) => {
-                return self.read_again(cluster, held).await;
+            Ok(record) => {
+                held.record = record;
+                Renewal::Done
             }
-            Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "the Lease could not be renewed"),
+            Err(ClusterError::Conflict { .. } | ClusterError::NotFound { .. }) => self.read_again(cluster, held).await,
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "the Lease could not be renewed");
+                Renewal::NotYet
+            }
         }
-        true
     }
 
-    async fn read_again(&self, cluster: &Cluster, held: &mut Held) -> bool {
+    async fn read_again(&self, cluster: &Cluster, held: &mut Held) -> Renewal {
         match cluster.lease(&self.lease).await {
             Ok(Some(current)) if !self.elect || current.holder.as_ref() == Some(&self.holder) => {
                 held.record.resource_version = current.resource_version;
-                true
+                Renewal::Again
             }
             Ok(None) => {
                 held.record.resource_version = String::new();
-                true
+                Renewal::Again
             }
-            Ok(Some(_)) => false,
-            Err(_) => true,
+            Ok(Some(_)) => Renewal::Lost,
+            Err(_) => Renewal::NotYet,
         }
     }
 

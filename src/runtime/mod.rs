@@ -28,8 +28,9 @@ use crate::adapters::kube::Cluster;
 use crate::adapters::spotify::Spotify;
 use crate::plan::observed::Duty;
 use crate::reconcile::context::{Clock, Context, Turns};
-use crate::reconcile::exchange::Exchanges;
+use crate::reconcile::in_flight::Exchanges;
 use crate::reconcile::live::LiveAccounts;
+use crate::reconcile::tenure::Tenure;
 use clock::OperatorClock;
 use http::Readiness;
 use leader::Election;
@@ -131,6 +132,7 @@ pub async fn run(configuration: Configuration) -> Result<(), RunError> {
         live: LiveAccounts::default(),
         polls: Semaphore::new(POLLS),
         turns: Turns::default(),
+        tenure: Tenure::default(),
         stopping: CancellationToken::new(),
     });
     let address = configuration.http_address;
@@ -147,12 +149,18 @@ pub async fn run(configuration: Configuration) -> Result<(), RunError> {
         controllers::Settings { namespaces: configuration.namespaces, concurrency: configuration.concurrency },
         client,
     );
+    tokio::pin!(work);
     let outcome = tokio::select! {
-        ended = work => ended,
-        served = &mut server => match served {
-            Ok(Err(source)) => Err(RunError::Listen { address, source }),
-            _ => Ok(()),
-        },
+        ended = &mut work => ended,
+        served = &mut server => {
+            // Exchanges in flight are committed before the process ends.
+            stop.cancel();
+            let ended = work.await;
+            match served {
+                Ok(Err(source)) => Err(RunError::Listen { address, source }),
+                _ => ended,
+            }
+        }
     };
     server_stop.cancel();
     outcome
@@ -205,16 +213,33 @@ async fn on_duty(
             readiness.ready();
         })
     };
-    let kept = election.keep(&ctx.cluster, &clock, &mut held, stop).await;
+    let passes = controllers.abort_handle();
+    let kept = election.keep(&ctx.cluster, &clock, &mut held, &ctx.tenure, stop).await;
     let off_duty = clock.real_now();
     listed.abort();
     passes_stop.cancel();
     readiness.wait_for("shutting down");
-    finish(ctx, controllers).await;
     if !kept {
+        // Somebody else may be on duty in a moment: passes end where they are, exchanges are committed all the same.
+        passes.abort();
+        finish(ctx, controllers).await;
         return Err(RunError::LeaseLost);
     }
-    election.release(&ctx.cluster, held, off_duty).await;
+    let finished = CancellationToken::new();
+    let keeping = async {
+        let kept = election.keep(&ctx.cluster, &clock, &mut held, &ctx.tenure, &finished).await;
+        if !kept {
+            passes.abort();
+        }
+        kept
+    };
+    let finishing = async {
+        finish(ctx, controllers).await;
+        finished.cancel();
+    };
+    if tokio::join!(keeping, finishing).0 {
+        election.release(&ctx.cluster, held, off_duty).await;
+    }
     Ok(())
 }
 

@@ -1,6 +1,8 @@
 //! Logs.
 
+use tracing::{Level, Metadata};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -14,10 +16,10 @@ pub enum LogFormat {
 }
 
 /// Starts logging to standard error. `level` is a filter such as `info` or `scrobble_operator=debug`; one that cannot
-/// be read counts as `info`.
+/// be read counts as `info`. No filter brings out what other crates say below `info`.
 pub fn start(format: LogFormat, level: &str) {
     let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
-    let registry = tracing_subscriber::registry().with(filter);
+    let registry = tracing_subscriber::registry().with(filter).with(filter_fn(may_be_logged));
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let started = match format {
         LogFormat::Json => registry.with(lines.json().flatten_event(true)).try_init(),
@@ -30,4 +32,10 @@ pub fn start(format: LogFormat, level: &str) {
     }));
     // A second start keeps the first one's settings.
     drop(started);
+}
+
+/// The crates underneath print headers, bodies and URLs at their finer levels: only our own words are printed there.
+fn may_be_logged(metadata: &Metadata<'_>) -> bool {
+    let ours = metadata.target().split("::").next() == Some("scrobble_operator");
+    ours || *metadata.level() <= Level::INFO
 }

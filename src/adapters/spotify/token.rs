@@ -1,8 +1,13 @@
 //! Refreshing at `POST /api/token` (RFC 6749 section 6; Spotify, "Refreshing tokens").
 
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::task::{self, Poll};
+use std::time::Instant;
 
 use http::StatusCode;
+use http_body::{Frame, SizeHint};
 use jiff::SignedDuration;
 use oauth2::basic::{BasicClient, BasicErrorResponse, BasicErrorResponseType};
 use oauth2::{
@@ -39,8 +44,9 @@ enum ExchangeError {
 }
 
 impl Spotify {
-    /// Exchanges a refresh token for an access token, in one request that is never repeated.
-    pub async fn refresh(&self, app: &AppCredentials, token: &RefreshToken) -> TokenAnswer {
+    /// Exchanges a refresh token for an access token, in one request that is never repeated. The token does not leave
+    /// this process at `send_before` or later, however long a connection takes.
+    pub async fn refresh(&self, app: &AppCredentials, token: &RefreshToken, send_before: Instant) -> TokenAnswer {
         let client = BasicClient::new(ClientId::new(app.client_id.clone()))
             .set_auth_type(if app.client_secret.is_some() { AuthType::BasicAuth } else { AuthType::RequestBody })
             .set_token_uri(TokenUrl::from_url(join(&self.accounts_url, "api/token")));
@@ -50,7 +56,9 @@ impl Spotify {
         };
         let token = oauth2::RefreshToken::new(token.expose().to_owned());
         let status = Arc::new(OnceLock::new());
-        let call = |request: HttpRequest| exchange(self.http.clone(), request, Arc::clone(&status));
+        let late = Arc::new(AtomicBool::new(false));
+        let fence = Fence { send_before, late: Arc::clone(&late) };
+        let call = |request: HttpRequest| exchange(self.http.clone(), request, fence.clone(), Arc::clone(&status));
         match client.exchange_refresh_token(&token).request_async(&call).await {
             Ok(answer) => TokenAnswer::Granted(Grant {
                 access_token: AccessToken::new(answer.access_token().secret().clone()),
@@ -59,10 +67,53 @@ impl Spotify {
                     .refresh_token()
                     .filter(|token| !token.secret().is_empty())
                     .map(|token| RefreshToken::new(token.secret().clone())),
-                scope: answer.scopes().map(|scopes| scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(" ")),
+                scope: answer
+                    .scopes()
+                    .map(|scopes| scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(" ")),
             }),
+            Err(_) if late.load(Ordering::SeqCst) => TokenAnswer::NotSent,
             Err(error) => classify(error, status.get().copied()),
         }
+    }
+}
+
+/// Until when a request may leave, and whether it was too late for it.
+#[derive(Clone)]
+struct Fence {
+    send_before: Instant,
+    late: Arc<AtomicBool>,
+}
+
+/// A body that is not handed over once it is too late: the token is in it. It is asked for only when a connection
+/// stands, so that neither a slow connection nor a pause of the process makes a late request.
+struct FencedBody {
+    body: reqwest::Body,
+    fence: Fence,
+    handed_over: bool,
+}
+
+impl http_body::Body for FencedBody {
+    type Data = <reqwest::Body as http_body::Body>::Data;
+    type Error = Box<dyn std::error::Error + Send + Sync>;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut task::Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        if !self.handed_over && Instant::now() >= self.fence.send_before {
+            self.fence.late.store(true, Ordering::SeqCst);
+            return Poll::Ready(Some(Err("it is too late to send".into())));
+        }
+        self.handed_over = true;
+        Pin::new(&mut self.body).poll_frame(context).map_err(Into::into)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
@@ -75,9 +126,14 @@ fn life(expires_in: std::time::Duration) -> SignedDuration {
 async fn exchange(
     http: reqwest::Client,
     request: HttpRequest,
+    fence: Fence,
     seen: Arc<OnceLock<StatusCode>>,
 ) -> Result<HttpResponse, ExchangeError> {
-    let request = request.try_into().map_err(|_| ExchangeError::Trouble(Trouble::UrlRefused("it cannot be sent to")))?;
+    let request = reqwest::Request::try_from(request);
+    let mut request = request.map_err(|_| ExchangeError::Trouble(Trouble::UrlRefused("it cannot be sent to")))?;
+    if let Some(body) = request.body_mut().take() {
+        *request.body_mut() = Some(reqwest::Body::wrap(FencedBody { body, fence, handed_over: false }));
+    }
     let answer = send(&http, request, EXCHANGE_DEADLINE).await.map_err(ExchangeError::Trouble)?;
     let _ = seen.set(answer.status);
     if !answer.status.is_success() && !matches!(answer.status.as_u16(), 400 | 401) {
@@ -97,10 +153,14 @@ fn classify(error: RequestTokenError<ExchangeError, BasicErrorResponse>, status:
             429 => TokenAnswer::RateLimited { retry_after },
             other => TokenAnswer::Failed(Trouble::Status(other)),
         },
-        RequestTokenError::Request(ExchangeError::Trouble(trouble)) if trouble.was_not_sent() => TokenAnswer::Failed(trouble),
+        RequestTokenError::Request(ExchangeError::Trouble(trouble)) if trouble.was_not_sent() => {
+            TokenAnswer::Failed(trouble)
+        }
         RequestTokenError::Request(ExchangeError::Trouble(trouble)) => TokenAnswer::Ambiguous(trouble),
         // The parse error holds the body, with tokens: it goes no further.
-        RequestTokenError::Parse(..) | RequestTokenError::Other(_) if succeeded => TokenAnswer::Ambiguous(Trouble::Unreadable),
+        RequestTokenError::Parse(..) | RequestTokenError::Other(_) if succeeded => {
+            TokenAnswer::Ambiguous(Trouble::Unreadable)
+        }
         RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
             TokenAnswer::Failed(status.map_or(Trouble::Unreadable, |status| Trouble::Status(status.as_u16())))
         }
@@ -132,6 +192,10 @@ mod tests {
     use super::super::testing::spotify;
     use super::*;
 
+    fn soon() -> Instant {
+        Instant::now() + EXCHANGE_DEADLINE
+    }
+
     fn confidential() -> AppCredentials {
         AppCredentials { client_id: "app".into(), client_secret: Some(SecretString::from("pass word".to_owned())) }
     }
@@ -139,7 +203,7 @@ mod tests {
     async fn answer_to(template: ResponseTemplate) -> TokenAnswer {
         let server = MockServer::start().await;
         Mock::given(method("POST")).and(path("/api/token")).respond_with(template).expect(1).mount(&server).await;
-        spotify(&server.uri()).refresh(&confidential(), &RefreshToken::new("old".into())).await
+        spotify(&server.uri()).refresh(&confidential(), &RefreshToken::new("old".into()), soon()).await
     }
 
     fn refused(answer: &TokenAnswer) -> Refusal {
@@ -165,7 +229,7 @@ mod tests {
         Mock::given(body_string_contains("client_id=app")).respond_with(granted).expect(1).mount(&server).await;
         let client = spotify(&server.uri());
         let token = RefreshToken::new("old".into());
-        match client.refresh(&confidential(), &token).await {
+        match client.refresh(&confidential(), &token, soon()).await {
             TokenAnswer::Granted(grant) => {
                 assert_eq!(grant.access_token.expose(), "a");
                 assert_eq!(grant.expires_in, SignedDuration::from_secs(3600));
@@ -175,7 +239,7 @@ mod tests {
             other => panic!("{other:?}"),
         }
         let public = AppCredentials { client_id: "app".into(), client_secret: None };
-        assert!(matches!(client.refresh(&public, &token).await, TokenAnswer::Granted(_)));
+        assert!(matches!(client.refresh(&public, &token, soon()).await, TokenAnswer::Granted(_)));
     }
 
     #[tokio::test]
@@ -193,8 +257,16 @@ mod tests {
     #[tokio::test]
     async fn oauth_errors_are_told_apart() {
         for (status, body, expected) in [
-            (400, json!({"error": "invalid_grant", "error_description": "Refresh token revoked"}), Refusal::InvalidGrant { expired: false }),
-            (400, json!({"error": "invalid_grant", "error_description": "Refresh token expired"}), Refusal::InvalidGrant { expired: true }),
+            (
+                400,
+                json!({"error": "invalid_grant", "error_description": "Refresh token revoked"}),
+                Refusal::InvalidGrant { expired: false },
+            ),
+            (
+                400,
+                json!({"error": "invalid_grant", "error_description": "Refresh token expired"}),
+                Refusal::InvalidGrant { expired: true },
+            ),
             (400, json!({"error": "invalid_grant"}), Refusal::InvalidGrant { expired: false }),
             (400, json!({"error": "invalid_client"}), Refusal::InvalidClient),
             (401, json!({"error": "invalid_client"}), Refusal::InvalidClient),
@@ -246,9 +318,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn after_its_deadline_nothing_is_sent() {
+        let server = MockServer::start().await;
+        Mock::given(method("POST")).respond_with(ResponseTemplate::new(200)).expect(0).mount(&server).await;
+        let token = RefreshToken::new("old".into());
+        let answer = spotify(&server.uri()).refresh(&confidential(), &token, Instant::now()).await;
+        assert!(matches!(answer, TokenAnswer::NotSent), "{answer:?}");
+    }
+
+    #[tokio::test]
     async fn a_closed_port_is_certain_not_to_have_acted() {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let answer = spotify(&format!("http://{free}")).refresh(&confidential(), &RefreshToken::new("old".into())).await;
+        let answer =
+            spotify(&format!("http://{free}")).refresh(&confidential(), &RefreshToken::new("old".into()), soon()).await;
         assert!(matches!(answer, TokenAnswer::Failed(Trouble::Unreachable)), "{answer:?}");
     }
 }
