@@ -205,8 +205,8 @@ async fn a_rotation_costs_one_write_of_the_state_secret_and_the_first_one_a_fina
         status.clone(),
         token.clone(),
         format!("create {state}"),
-        "patch spotifyaccounts carol".to_owned(),
         token.clone(),
+        "patch spotifyaccounts carol".to_owned(),
         status.clone(),
         status.clone(),
     ];
