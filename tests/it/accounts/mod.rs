@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod cost;
+mod kills;
 mod main_path;
 mod mistakes;
 mod references;
