@@ -41,13 +41,23 @@ impl LiveCredentials {
     }
 }
 
+/// A status that the cluster does not hold yet.
+pub struct Unwritten {
+    /// The status that the cluster held when this one was made: where it holds another one, this one is void.
+    pub base: Option<SpotifyAccountStatus>,
+    /// The status.
+    pub status: SpotifyAccountStatus,
+    /// The API server did not take it: it holds more than what rides on the next write anyway.
+    pub owed: bool,
+}
+
 /// What this process remembers of one account.
 #[derive(Default)]
 pub struct Live {
     /// The account as last written by this process.
     pub written: Option<Arc<SpotifyAccount>>,
-    /// The status that passes have come to since, which differs only by what rides on the next write.
-    pub unwritten: Option<SpotifyAccountStatus>,
+    /// The status that passes have come to since.
+    pub unwritten: Option<Unwritten>,
     /// The token.
     pub token: Option<LiveToken>,
     /// The Secrets of target entries.
@@ -87,13 +97,14 @@ impl Live {
     pub fn newest(&mut self, watched: &Arc<SpotifyAccount>) -> (SpotifyAccount, Option<SpotifyAccountStatus>) {
         let ours = self.written.take().filter(|written| version(written) >= version(watched));
         let stored = ours.unwrap_or_else(|| Arc::clone(watched));
-        if self.unwritten.as_ref().is_some_and(|unwritten| !rides_on(unwritten, stored.status.as_ref())) {
+        // Somebody else may have changed the status: a restore, an older leader, or the write whose answer was lost.
+        if self.unwritten.as_ref().is_some_and(|unwritten| unwritten.base != stored.status) {
             self.unwritten = None;
         }
         self.written = Some(Arc::clone(&stored));
         let mut account = stored.as_ref().clone();
         if let Some(unwritten) = &self.unwritten {
-            account.status = Some(unwritten.clone());
+            account.status = Some(unwritten.status.clone());
         }
         (account, stored.status.clone())
     }
@@ -114,11 +125,6 @@ impl Live {
             *account = Arc::new(SpotifyAccount { metadata, ..account.as_ref().clone() });
         }
     }
-}
-
-/// Somebody else may have changed the status (a restore, an older leader): then what was not written is void.
-fn rides_on(unwritten: &SpotifyAccountStatus, stored: Option<&SpotifyAccountStatus>) -> bool {
-    stored.is_some_and(|stored| stored.ledger == unwritten.ledger && stored.conditions == unwritten.conditions)
 }
 
 /// Versions of one object grow (KEP-5504); one that is not a number counts as the oldest.

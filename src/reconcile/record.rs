@@ -6,7 +6,7 @@ use kube::Resource as _;
 
 use super::Error;
 use super::context::Context;
-use super::live::Live;
+use super::live::{Live, Unwritten};
 use crate::adapters::kube::ClusterError;
 use crate::adapters::kube::events::Announcement;
 use crate::api::v1alpha1::{SpotifyAccount, SpotifyAccountStatus};
@@ -30,8 +30,9 @@ pub(super) async fn record(
 ) -> Result<Settled, Error> {
     for _ in 0..TRIES {
         let settled = settle(account);
-        if !settled.worth_writing {
-            live.unwritten = Some(settled.status.clone());
+        let owed = live.unwritten.as_ref().is_some_and(|unwritten| unwritten.owed);
+        if !settled.worth_writing && !owed {
+            live.unwritten = Some(unwritten(stored.as_ref(), &settled, false));
             *account = Arc::new(SpotifyAccount { status: Some(settled.status.clone()), ..account.as_ref().clone() });
             return Ok(settled);
         }
@@ -52,15 +53,30 @@ pub(super) async fn record(
             Err(ClusterError::NotFound { .. }) => return Ok(settled),
             Err(ClusterError::Conflict { .. }) => match ctx.cluster.read_again::<SpotifyAccount>(name).await {
                 Ok(Some(current)) if current.metadata.uid == account.metadata.uid => {
-                    keep(live, account, stored, current)
+                    // A change of the spec leaves what earlier passes came to as it is.
+                    let carried = live.unwritten.take().filter(|unwritten| unwritten.base == current.status);
+                    keep(live, account, stored, current);
+                    if let Some(carried) = carried {
+                        let status = Some(carried.status.clone());
+                        *account = Arc::new(SpotifyAccount { status, ..account.as_ref().clone() });
+                        live.unwritten = Some(carried);
+                    }
                 }
                 Ok(_) => return Ok(settled),
                 Err(source) => return Err(Error::Cluster(source)),
             },
-            Err(source) => return Err(Error::Cluster(source)),
+            Err(source) => {
+                // What was delivered is remembered until it can be written.
+                live.unwritten = Some(unwritten(stored.as_ref(), &settled, true));
+                return Err(Error::Cluster(source));
+            }
         }
     }
     Err(Error::Contended)
+}
+
+fn unwritten(base: Option<&SpotifyAccountStatus>, settled: &Settled, owed: bool) -> Unwritten {
+    Unwritten { base: base.cloned(), status: settled.status.clone(), owed }
 }
 
 fn keep(
