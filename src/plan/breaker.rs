@@ -26,7 +26,8 @@ pub fn after_failure(
     }
     let trips = before.map_or(0, |breaker| breaker.trips).saturating_add(1);
     let doublings = u32::try_from(trips - 1).unwrap_or(0).min(16);
-    let wait = (limits.probe_after * 2_i32.saturating_pow(doublings)).min(limits.max_probe_after.max(limits.probe_after));
+    let wait =
+        (limits.probe_after * 2_i32.saturating_pow(doublings)).min(limits.max_probe_after.max(limits.probe_after));
     let opened_time = before.and_then(|breaker| breaker.opened_time.clone()).unwrap_or_else(|| whole_seconds(now));
     Some(BreakerStatus {
         state: BreakerState::Open,

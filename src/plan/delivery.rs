@@ -94,10 +94,8 @@ pub fn open_plays<'a>(
 fn start(account: &SpotifyAccount, target: &AccountTarget, attachment: &Attachment) -> Timestamp {
     let own = target.start_time.as_ref().map(|time| time.0);
     let accounts = account.spec.sync.start_time.as_ref().map(|time| time.0);
-    own.unwrap_or_else(|| match attachment.initial {
-        true => accounts.unwrap_or(Timestamp::MIN),
-        false => attachment.attached_time(),
-    })
+    let usual = if attachment.initial { accounts.unwrap_or(Timestamp::MIN) } else { attachment.attached_time() };
+    own.unwrap_or(usual)
 }
 
 /// The second that a target is told for a play, rounded down.
@@ -111,12 +109,7 @@ pub fn sent_time(target: &ScrobbleTarget, play: &Play) -> Timestamp {
 }
 
 /// The requests to make now, target by target.
-pub(super) fn batches(
-    account: &SpotifyAccount,
-    observed: &Observed,
-    progress: &Progress,
-    now: Timestamp,
-) -> Vec<Step> {
+pub(super) fn batches(account: &SpotifyAccount, observed: &Observed, progress: &Progress, now: Timestamp) -> Vec<Step> {
     let page = match &progress.page {
         Some(ApiAnswer::Found(page)) => page,
         _ => match &observed.waiting_page {
@@ -179,9 +172,8 @@ fn is_renewed(progress: &Progress, entry: &str) -> bool {
 fn batch_size(target: &ScrobbleTarget) -> usize {
     let size = match target.spec.target_type {
         TargetType::ListenBrainz => target.spec.listen_brainz.clone().unwrap_or_default().batch_size,
-        TargetType::LastFm => 50,
-        // One play a request: the adapter sends them one after the other and stops where one is not taken.
-        TargetType::Webhook => 50,
+        // A webhook takes one play a request: the adapter sends them one after the other and stops where one is not taken.
+        TargetType::LastFm | TargetType::Webhook => 50,
         TargetType::Maloja => 1,
     };
     usize::try_from(size).unwrap_or(1).max(1)
@@ -209,10 +201,12 @@ fn halves(submissions: &[(Vec<Arc<Play>>, Submission)]) -> Vec<Vec<Arc<Play>>> {
 /// Whether a target's Secret that was wrong can be used by now, or holds another key than the one that was refused.
 pub(super) fn is_mended(account: &SpotifyAccount, progress: &Progress) -> bool {
     let states = account.status.iter().flat_map(|status| &status.targets);
-    states.filter(|target| target.reason.is_some()).any(|target| match (target.state, progress.credentials.get(&target.name)) {
-        (TargetState::Unauthorized, Some(Ok(credentials))) => credentials.renewed,
-        (TargetState::Failing, Some(Ok(_))) => is_for_its_secret(target.reason.as_deref()),
-        _ => false,
+    states.filter(|target| target.reason.is_some()).any(|target| {
+        match (target.state, progress.credentials.get(&target.name)) {
+            (TargetState::Unauthorized, Some(Ok(credentials))) => credentials.renewed,
+            (TargetState::Failing, Some(Ok(_))) => is_for_its_secret(target.reason.as_deref()),
+            _ => false,
+        }
     })
 }
 

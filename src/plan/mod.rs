@@ -49,10 +49,11 @@ fn poll(account: &SpotifyAccount, observed: &Observed, progress: &Progress, now:
         return std::iter::once(Step::LoadToken).chain(prepare(account, observed, progress, true)).collect();
     }
     let conditions = account.status.as_ref().map_or(&[][..], |status| &status.conditions);
-    let go_on = match is_condition_true(conditions, ConditionType::Synced) {
+    let go_on = if is_condition_true(conditions, ConditionType::Synced) {
         // Plays are read as ever: a target's Secret is to blame.
-        true => delivery::is_mended(account, progress),
-        false => !token::still_refused(account, progress),
+        delivery::is_mended(account, progress)
+    } else {
+        !token::still_refused(account, progress)
     };
     if go_on { sync(account, observed, progress, now) } else { Vec::new() }
 }

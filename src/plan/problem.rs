@@ -64,12 +64,14 @@ impl Problem {
     /// A Secret cannot be used. `what` says whose it is, such as `the token Secret`.
     pub fn secret(what: &str, trouble: &SecretTrouble) -> Self {
         let (reason, message) = match trouble {
-            SecretTrouble::NotFound { secret } => {
-                (Reason::SecretNotFound, format!("{what} {secret} does not exist: create it with the label {USE_LABEL}"))
-            }
-            SecretTrouble::NotLabelled { secret, .. } if is_operators_own(&secret.name) => {
-                (Reason::SecretNotLabelled, format!("{what} {secret} belongs to the operator itself: name another Secret"))
-            }
+            SecretTrouble::NotFound { secret } => (
+                Reason::SecretNotFound,
+                format!("{what} {secret} does not exist: create it with the label {USE_LABEL}"),
+            ),
+            SecretTrouble::NotLabelled { secret, .. } if is_operators_own(&secret.name) => (
+                Reason::SecretNotLabelled,
+                format!("{what} {secret} belongs to the operator itself: name another Secret"),
+            ),
             SecretTrouble::NotLabelled { secret, wanted } => (
                 Reason::SecretNotLabelled,
                 format!("{what} {secret} may not be used for this: set its label {USE_LABEL}: {wanted}"),
@@ -82,15 +84,21 @@ impl Problem {
             }
             SecretTrouble::Immutable { secret } => (
                 Reason::SecretImmutable,
-                format!("{what} {secret} is immutable, so that a new token could not be stored: replace it with one that is not"),
+                format!(
+                    "{what} {secret} is immutable, so that a new token could not be stored: replace it with one that is not"
+                ),
             ),
             SecretTrouble::ReadForbidden { secret } => (
                 Reason::SecretWriteForbidden,
-                format!("{what} {secret} may not be read: grant the operator get, create, patch and update on Secrets there"),
+                format!(
+                    "{what} {secret} may not be read: grant the operator get, create, patch and update on Secrets there"
+                ),
             ),
             SecretTrouble::WriteForbidden { secret } => (
                 Reason::SecretWriteForbidden,
-                format!("{what} {secret} may not be written: grant the operator get, create, patch and update on Secrets there"),
+                format!(
+                    "{what} {secret} may not be written: grant the operator get, create, patch and update on Secrets there"
+                ),
             ),
             SecretTrouble::NotOurs { secret } => (
                 Reason::SecretInvalid,
@@ -111,7 +119,9 @@ pub fn blocking(account: &SpotifyAccount, observed: &Observed) -> Option<Problem
         let secret = &account.spec.token_secret_ref.name;
         return Some(Problem::configuration(
             Reason::SecretInUse,
-            format!("Secret {secret} is held by the older SpotifyAccount {holder}: give this account a token Secret of its own"),
+            format!(
+                "Secret {secret} is held by the older SpotifyAccount {holder}: give this account a token Secret of its own"
+            ),
         ));
     }
     if let Some(name) = &account.spec.plan

@@ -18,10 +18,14 @@ pub fn app(observed: &Observed) -> Result<&SpotifyApp, Problem> {
     let name = &observed.app_name;
     let own = name.namespace == observed.namespace;
     match &observed.app {
-        Lookup::Found(app) if own || allows(&app.spec.allowed_namespaces, observed.namespace_labels.as_ref()) => Ok(app),
+        Lookup::Found(app) if own || allows(&app.spec.allowed_namespaces, observed.namespace_labels.as_ref()) => {
+            Ok(app)
+        }
         Lookup::Unreadable if own => Err(Problem::configuration(
             Reason::ObjectUnreadable,
-            format!("SpotifyApp {name} was written for another version of the schema: upgrade the operator or correct it"),
+            format!(
+                "SpotifyApp {name} was written for another version of the schema: upgrade the operator or correct it"
+            ),
         )),
         Lookup::Missing if own => Err(Problem::configuration(
             Reason::AppNotFound,
@@ -41,11 +45,16 @@ pub fn target<'a>(entry: &'a TargetEntry, observed: &Observed) -> Result<&'a Scr
         }
         Lookup::Unreadable if own => Err(Problem::target(
             Reason::ObjectUnreadable,
-            format!("ScrobbleTarget {name} was written for another version of the schema: upgrade the operator or correct it"),
+            format!(
+                "ScrobbleTarget {name} was written for another version of the schema: upgrade the operator or correct it"
+            ),
         )),
         Lookup::Missing if own => Err(Problem::target(
             Reason::TargetNotFound,
-            format!("ScrobbleTarget {name} does not exist: create it or name another in the targetRef of entry {}", entry.entry),
+            format!(
+                "ScrobbleTarget {name} does not exist: create it or name another in the targetRef of entry {}",
+                entry.entry
+            ),
         )),
         _ => Err(not_allowed(&format!("ScrobbleTarget {name}"), &format!("the targetRef of entry {}", entry.entry))),
     }
@@ -96,7 +105,9 @@ pub fn plan(observed: &Observed, name: &str) -> Result<(), Problem> {
 fn not_allowed(object: &str, field: &str) -> Problem {
     Problem::configuration(
         Reason::ReferenceNotAllowed,
-        format!("{object} does not exist or is not shared with this namespace: ask its owner to allow it, or change {field}"),
+        format!(
+            "{object} does not exist or is not shared with this namespace: ask its owner to allow it, or change {field}"
+        ),
     )
 }
 

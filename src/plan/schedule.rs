@@ -124,7 +124,8 @@ fn reference_resolved(status: &SpotifyAccountStatus, observed: &Observed) -> boo
     let reads = is_condition_true(&status.conditions, ConditionType::Synced);
     // What kept the account itself from working is gone: the caller has looked.
     let account = !reads && ready.is_some_and(|ready| is_by_reference(Some(&ready.reason)));
-    let waits = |entry: &TargetEntry| status.target(&entry.entry).is_some_and(|known| is_by_reference(known.reason.as_deref()));
+    let waits =
+        |entry: &TargetEntry| status.target(&entry.entry).is_some_and(|known| is_by_reference(known.reason.as_deref()));
     account || observed.targets.iter().any(|entry| waits(entry) && reference::target(entry, observed).is_ok())
 }
 

@@ -181,8 +181,7 @@ impl Progress {
     /// The token as this pass knows it, newest first.
     pub fn token_view<'a>(&'a self, observed: Option<&'a TokenView>) -> Option<&'a TokenView> {
         match (&self.refresh, &self.token) {
-            (Some(RefreshOutcome::Refreshed { token, .. }), _) => Some(token),
-            (_, Some(Ok(token))) => Some(token),
+            (Some(RefreshOutcome::Refreshed { token, .. }), _) | (_, Some(Ok(token))) => Some(token),
             (_, Some(Err(_))) => None,
             (_, None) => observed,
         }

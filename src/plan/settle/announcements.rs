@@ -35,7 +35,9 @@ pub(super) fn between(before: &SpotifyAccountStatus, after: &SpotifyAccountStatu
         };
         let warning = !matches!(target.state, TargetState::Healthy | TargetState::Idle);
         let reason = if warning { target.reason.clone() } else { Some("Succeeded".to_owned()) };
-        let Some(reason) = reason.filter(|reason| !announcements.iter().any(|said| said.reason == *reason)) else { continue };
+        let Some(reason) = reason.filter(|reason| !announcements.iter().any(|said| said.reason == *reason)) else {
+            continue;
+        };
         if changed {
             let message = target.message.as_deref().unwrap_or("deliveries succeed again");
             announcements.push(Announcement { warning, reason, note: format!("target {}: {message}", target.name) });

@@ -74,7 +74,8 @@ fn describe(authorization: &mut AuthorizationStatus, token: &TokenView, same: bo
 fn settle_token(status: &mut SpotifyAccountStatus, observed: &Observed, progress: &Progress, token: &TokenView) {
     let Some(RefreshOutcome::Refreshed { time, rotated, .. }) = &progress.refresh else { return };
     let known = status.token.clone().unwrap_or_default();
-    let next = token.expires_at.map(|end| end.saturating_sub(observed.settings.refresh_buffer).unwrap_or(end).max(*time));
+    let next =
+        token.expires_at.map(|end| end.saturating_sub(observed.settings.refresh_buffer).unwrap_or(end).max(*time));
     status.token = Some(TokenStatus {
         expiry_time: token.expires_at.map(whole_seconds),
         last_refresh_time: Some(whole_seconds(*time)),

@@ -75,7 +75,9 @@ pub(super) fn settle(
         Verdict::Suspended => suspended(&mut writer),
         Verdict::Refreshed => {
             // What else was wrong is taken back together with the read that proves it.
-            if find_condition(&writer.status.conditions, ConditionType::Authorized).is_none_or(|known| known.status != "False") {
+            if find_condition(&writer.status.conditions, ConditionType::Authorized)
+                .is_none_or(|known| known.status != "False")
+            {
                 authorized(&mut writer);
             }
             time_passes(&mut writer, account, observed, target_problem);
@@ -136,17 +138,16 @@ fn time_passes(
     if !is_read(writer.status) {
         return;
     }
-    match patience_end(writer.status, account, observed).filter(|end| *end < writer.now) {
-        None => targets(writer, target_problem),
-        Some(_) => {
-            let failures = writer.status.failures.clone().unwrap_or_default();
-            let reason = failures.last_reason.as_deref().and_then(Reason::from_name).unwrap_or(Reason::UpstreamUnavailable);
-            let next = failures.next_attempt_time.map_or_else(String::new, |next| format!(" until {:.0}", next.0));
-            let message = format!("Spotify could not be read for too long; nothing is asked{next}, then the operator tries again");
-            writer.remove(ConditionType::Stalled);
-            not_ready(writer, reason, reason, ConditionType::Synced, &message);
-        }
+    if patience_end(writer.status, account, observed).is_none_or(|end| end >= writer.now) {
+        return targets(writer, target_problem);
     }
+    let failures = writer.status.failures.clone().unwrap_or_default();
+    let reason = failures.last_reason.as_deref().and_then(Reason::from_name).unwrap_or(Reason::UpstreamUnavailable);
+    let next = failures.next_attempt_time.map_or_else(String::new, |next| format!(" until {:.0}", next.0));
+    let message =
+        format!("Spotify could not be read for too long; nothing is asked{next}, then the operator tries again");
+    writer.remove(ConditionType::Stalled);
+    not_ready(writer, reason, reason, ConditionType::Synced, &message);
 }
 
 /// Until when trouble that passes by itself is passed over; none where there is none.
@@ -160,7 +161,11 @@ pub(super) fn patience_end(
     let stored = status.sync.as_ref().and_then(|sync| sync.last_sync_time.as_ref().map(|time| time.0));
     let success = observed.last_read.max(stored)?;
     let end = success + (interval * 2).max(PATIENCE);
-    let began = status.history.first().filter(|newest| newest.outcome == HistoryOutcome::Failed).map(|newest| newest.first_time.0);
+    let began = status
+        .history
+        .first()
+        .filter(|newest| newest.outcome == HistoryOutcome::Failed)
+        .map(|newest| newest.first_time.0);
     match began.filter(|_| schedule::is_asked_to_wait(status)) {
         Some(began) => Some(end.min(began + interval)),
         None => Some(end),

@@ -41,7 +41,13 @@ pub struct Settled {
 impl Settled {
     /// A status to write as it is.
     pub fn plain(status: SpotifyAccountStatus) -> Self {
-        Self { status, worth_writing: true, announcements: Vec::new(), requeue: SignedDuration::ZERO, plays_wait: false }
+        Self {
+            status,
+            worth_writing: true,
+            announcements: Vec::new(),
+            requeue: SignedDuration::ZERO,
+            plays_wait: false,
+        }
     }
 }
 
@@ -84,7 +90,7 @@ pub fn settle(account: &SpotifyAccount, observed: &Observed, progress: &Progress
         Some(RefreshOutcome::Claimed { .. } | RefreshOutcome::Conflict | RefreshOutcome::Superseded) => CONTENDED_WAIT,
         _ => requeue(&settled, &observed, now),
     };
-    Settled { requeue, status, worth_writing, announcements, plays_wait }
+    Settled { status, worth_writing, announcements, requeue, plays_wait }
 }
 
 /// The status of an account on its first visit, before anything is known.
@@ -97,7 +103,8 @@ pub fn first_visit(account: &SpotifyAccount, now: Timestamp) -> Option<SpotifyAc
 pub fn unreadable(generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
     let problem = Problem::configuration(
         Reason::ObjectUnreadable,
-        "the object was written for another version of the schema: upgrade the operator or correct the object".to_owned(),
+        "the object was written for another version of the schema: upgrade the operator or correct the object"
+            .to_owned(),
     );
     let mut conditions = Vec::new();
     super::app::ready(&mut conditions, generation, Some(&problem), "", now);

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::failures::round_up;
 use crate::api::condition::{Reason, whole_seconds};
 use crate::api::v1alpha1::{
     AccountTarget, AccountTargetStatus, BreakerLimits, SpotifyAccount, SpotifyAccountStatus, SyncStatus, TargetState,
@@ -9,7 +10,6 @@ use crate::api::v1alpha1::{
 use crate::domain::answer::{Delivery, Submission, Trouble};
 use crate::domain::ledger::{Identity, Ledger, Mark};
 use crate::domain::play::{Heard, Page};
-use super::failures::round_up;
 use crate::plan::breaker;
 use crate::plan::delivery::{REFUSED_WAIT, attachment_id, final_mark, is_for_its_secret, open_plays};
 use crate::plan::observed::{Observed, TargetEntry};
@@ -224,7 +224,8 @@ fn fail(
     state.reason = Some(reason.as_str().to_owned());
     state.message = Some(match trouble {
         Trouble::AddressRefused => {
-            "the target's address is private: use a public one, or allow its range with --allow-private-targets".to_owned()
+            "the target's address is private: use a public one, or allow its range with --allow-private-targets"
+                .to_owned()
         }
         other => format!("the last delivery failed: {other}"),
     });
@@ -242,15 +243,13 @@ fn fail(
 fn problem_of(state: &AccountTargetStatus) -> Option<Problem> {
     let reason = state.reason.as_deref().and_then(Reason::from_name)?;
     let message = format!("target {}: {}", state.name, state.message.as_deref().unwrap_or("it fails"));
+    let passes = matches!(reason, Reason::TargetFailing | Reason::NetworkError);
     match state.state {
         TargetState::Healthy | TargetState::Idle => None,
-        TargetState::Unauthorized | TargetState::Suspended => Some(Problem::target(reason, message)),
-        TargetState::CircuitOpen if reason == Reason::AddressRefused => Some(Problem::target(reason, message)),
-        TargetState::CircuitOpen => {
-            let problem = Problem::target(Reason::TargetFailing, message);
-            Some(Problem { stalled: false, ..problem })
+        TargetState::Failing if passes => None,
+        TargetState::CircuitOpen if passes => {
+            Some(Problem { stalled: false, ..Problem::target(Reason::TargetFailing, message) })
         }
-        TargetState::Failing if matches!(reason, Reason::TargetFailing | Reason::NetworkError) => None,
-        TargetState::Failing => Some(Problem::target(reason, message)),
+        _ => Some(Problem::target(reason, message)),
     }
 }

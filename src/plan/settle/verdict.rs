@@ -92,8 +92,7 @@ fn refresh(
             refused(account, observed, *refusal, *interrupted, token, now)
         }
         RefreshOutcome::RateLimited { retry_after } => rate_limited("the token endpoint", *retry_after, false, now),
-        RefreshOutcome::Failed(trouble) => failed("the token endpoint", trouble),
-        RefreshOutcome::Ambiguous(trouble) => failed("the token endpoint", trouble),
+        RefreshOutcome::Failed(trouble) | RefreshOutcome::Ambiguous(trouble) => failed("the token endpoint", trouble),
         RefreshOutcome::CommitPending => Problem::passing(
             Reason::NetworkError,
             FailureType::Network,
@@ -131,7 +130,9 @@ fn refused(
     let word = match refusal {
         Refusal::InvalidGrant { expired } => return dead(account, observed, expired, interrupted, token, now),
         Refusal::InvalidClient => {
-            let message = format!("Spotify refuses the client id or secret of SpotifyApp {app} (invalid_client): its owner must correct them");
+            let message = format!(
+                "Spotify refuses the client id or secret of SpotifyApp {app} (invalid_client): its owner must correct them"
+            );
             let problem = Problem::configuration(Reason::ClientCredentialsInvalid, message);
             let not_before = Some(now + CLIENT_PROBE);
             return Problem { failure: FailureType::Auth, attempted: true, not_before, ..problem };
@@ -160,7 +161,11 @@ fn dead(
     let authorized = token.and_then(|token| token.authorized_at).or_else(|| {
         let known = status?.authorization.as_ref()?;
         let id = known.authorization_id.as_deref()?.trim_start_matches(token::UNVERIFIED);
-        known.authorized_time.as_ref().filter(|_| token.is_some_and(|token| token.authorization_id == id)).map(|time| time.0)
+        known
+            .authorized_time
+            .as_ref()
+            .filter(|_| token.is_some_and(|token| token.authorization_id == id))
+            .map(|time| time.0)
     });
     let too_old = authorized.is_some_and(|time| now.duration_since(time) >= AUTHORIZATION_LIFE);
     let (reason, what) = match interrupted {
@@ -168,13 +173,17 @@ fn dead(
             Reason::RefreshInterrupted,
             format!("a token exchange was cut off at {claimed:.0} and the token in the Secret no longer works"),
         ),
-        None if expired || too_old => {
-            (Reason::AuthorizationExpired, "the authorization is older than the six months that Spotify allows".to_owned())
+        None if expired || too_old => (
+            Reason::AuthorizationExpired,
+            "the authorization is older than the six months that Spotify allows".to_owned(),
+        ),
+        None => {
+            (Reason::AuthorizationRevoked, "Spotify no longer accepts the refresh token (invalid_grant)".to_owned())
         }
-        None => (Reason::AuthorizationRevoked, "Spotify no longer accepts the refresh token (invalid_grant)".to_owned()),
     };
     let again = status.and_then(|status| find_condition(&status.conditions, ConditionType::Authorized));
-    let probed_before = again.is_some_and(|condition| condition.status == "False" && condition.reason == reason.as_str());
+    let probed_before =
+        again.is_some_and(|condition| condition.status == "False" && condition.reason == reason.as_str());
     let wait = if probed_before { LATER_PROBE } else { FIRST_PROBE };
     let message = format!("{what}: the listener must authorize the app again. {}", connect(account, observed));
     let problem = Problem::configuration(reason, message);
@@ -186,7 +195,12 @@ fn listener(account: &SpotifyAccount, progress: &Progress, now: Timestamp) -> Op
     if mismatch(account, progress) {
         let message = "the token belongs to another Spotify user than the one whose plays this account carries: put a token of the same listener into the Secret, or create another SpotifyAccount".to_owned();
         let problem = Problem::configuration(Reason::ListenerMismatch, message);
-        return Some(Problem { failure: FailureType::Auth, attempted: true, not_before: Some(now + LATER_PROBE), ..problem });
+        return Some(Problem {
+            failure: FailureType::Auth,
+            attempted: true,
+            not_before: Some(now + LATER_PROBE),
+            ..problem
+        });
     }
     api("who the token belongs to", answer, now)
 }

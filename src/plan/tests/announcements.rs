@@ -1,1 +1,129 @@
+//! Events: change, failure and recovery, and nothing else.
 
+use std::sync::Arc;
+
+use super::accounts::{AccountSentence, account, hours, minutes, seconds, start};
+use super::observations::token;
+use super::plays::{evening, play};
+use super::world::{Exchange, World};
+use crate::domain::answer::{ApiAnswer, Delivery, Refusal, Submission, Trouble};
+use crate::plan::step::RefreshOutcome;
+use crate::plan::{Lookup, TokenView};
+
+fn reading() -> World {
+    let mut world = World::of(account().with_target("brainz").with_hook("hook"));
+    world.pass();
+    world
+}
+
+/// What was said since the last time, as `Warning Reason`.
+fn said(world: &mut World) -> Vec<String> {
+    let all = std::mem::take(&mut world.said);
+    all.iter().map(|said| format!("{} {}", if said.warning { "Warning" } else { "Normal" }, said.reason)).collect()
+}
+
+#[test]
+fn a_first_success_is_said_and_routine_is_not() {
+    let mut world = reading();
+    assert_eq!(said(&mut world), ["Normal Succeeded"]);
+    world.pages.then = ApiAnswer::Found(Arc::new(evening(20, world.now)));
+    world.exchanges.then = Exchange::Succeeds { life: minutes(30) };
+    world.run_for(hours(12));
+    assert_eq!(said(&mut world), Vec::<String>::new(), "reads, plays and refreshes are no events");
+}
+
+#[test]
+fn a_failure_is_said_when_it_shows_and_its_end_too() {
+    let mut world = reading();
+    said(&mut world);
+    world.pages.then = ApiAnswer::Failed(Trouble::Status(503));
+    world.run_for(hours(6));
+    assert_eq!(said(&mut world), ["Warning CircuitOpen"], "once, however often it fails");
+    world.pages.then = ApiAnswer::Found(Arc::default());
+    world.run_for(minutes(20));
+    assert_eq!(said(&mut world), ["Normal Succeeded"]);
+}
+
+#[test]
+fn trouble_that_is_passed_over_is_not_said() {
+    let mut world = reading();
+    said(&mut world);
+    world.pages.next.extend([ApiAnswer::Failed(Trouble::Timeout), ApiAnswer::Failed(Trouble::Cut)]);
+    world.run_for(hours(1));
+    assert_eq!(said(&mut world), Vec::<String>::new());
+}
+
+#[test]
+fn a_dead_token_is_said_once_and_another_reason_again() {
+    let mut world = reading();
+    said(&mut world);
+    let refused = |expired| {
+        Exchange::Ends(RefreshOutcome::Refused { refusal: Refusal::InvalidGrant { expired }, interrupted: None })
+    };
+    world.exchanges.then = refused(false);
+    world.secret.then = Ok(token(world.now));
+    world.surroundings.token = Some(token(world.now));
+    world.run_for(hours(30));
+    assert_eq!(said(&mut world), ["Warning AuthorizationRevoked"], "Ready and Authorized say it together");
+    world.exchanges.then = refused(true);
+    world.run_for(hours(30));
+    assert_eq!(said(&mut world), ["Warning AuthorizationExpired"]);
+}
+
+#[test]
+fn each_target_is_heard_when_its_state_or_its_reason_changes() {
+    let mut world = reading();
+    said(&mut world);
+    world.shows([play("a", world.now)]);
+    world.targets = Box::new(|entry, plays| match entry {
+        "hook" => Submission::all(plays.len(), &Delivery::Unknown(Trouble::Timeout)),
+        _ => Submission::all(plays.len(), &Delivery::Accepted),
+    });
+    world.run_for(minutes(20));
+    assert_eq!(said(&mut world), ["Warning TargetFailing"], "while Ready stays True");
+    world.run_for(minutes(1));
+    let hook = std::mem::replace(&mut world.surroundings.targets[1].target, Lookup::Missing);
+    world.pass();
+    assert_eq!(said(&mut world), ["Warning TargetNotFound"]);
+    world.surroundings.targets[1].target = hook;
+    world.targets = Box::new(|_, plays| Submission::all(plays.len(), &Delivery::Accepted));
+    world.pass();
+    assert_eq!(said(&mut world), ["Normal Succeeded"]);
+}
+
+#[test]
+fn a_new_entry_that_works_is_not_said() {
+    let mut world = reading();
+    said(&mut world);
+    world.account = world.account.clone().with_hook("third").edited();
+    world.surroundings.targets = super::observations::around(&world.account).targets;
+    world.pass();
+    assert_eq!(said(&mut world), Vec::<String>::new());
+}
+
+#[test]
+fn suspending_and_resuming_are_said_and_a_request_meanwhile_is_refused_aloud() {
+    let mut world = reading();
+    said(&mut world);
+    world.account = world.account.clone().suspended().edited();
+    world.run_for(hours(1));
+    assert_eq!(said(&mut world), ["Normal Suspended"]);
+    world.account = world.account.clone().requesting("now");
+    world.run_for(hours(1));
+    assert_eq!(said(&mut world), ["Warning Suspended"]);
+    world.account.spec.suspend = false;
+    world.account = world.account.clone().edited();
+    world.pass();
+    assert_eq!(said(&mut world), ["Normal Succeeded"]);
+}
+
+#[test]
+fn an_authorization_that_ends_soon_is_said_once() {
+    let mut world = World::of(account().with_target("brainz"));
+    let authorized_at = Some(start() - hours(24 * 149));
+    world.secret.then = Ok(TokenView { authorized_at, ..token(start() + seconds(3600)) });
+    world.pass();
+    said(&mut world);
+    world.run_for(hours(24 * 3));
+    assert_eq!(said(&mut world), ["Warning AuthorizationExpiring"]);
+}

@@ -2,7 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::accounts::{AUTHORIZATION, AccountSentence, LISTENER, StatusQuestion, account, hours, minutes, seconds, start};
+use super::accounts::{
+    AUTHORIZATION, AccountSentence, LISTENER, StatusQuestion, account, hours, minutes, seconds, start,
+};
 use super::observations::{ObservedSentence, ProgressSentence, around, progress, token};
 use super::plays::page;
 use crate::api::condition::{ConditionType, whole_seconds};
@@ -72,7 +74,11 @@ fn a_time_that_is_told_later_replaces_the_estimate_and_is_not_forgotten() {
 
     let account = account.with_status(|status| *status = told);
     let wiped = settled(&account, &token(start() + hours(1)), &progress().with_refreshed(start()), start());
-    assert_eq!(wiped.authorization.unwrap(), known, "a Secret that was replaced as a whole says less, not something else");
+    assert_eq!(
+        wiped.authorization.unwrap(),
+        known,
+        "a Secret that was replaced as a whole says less, not something else"
+    );
 }
 
 #[test]
@@ -91,7 +97,12 @@ fn a_new_authorization_begins_anew() {
 
 #[test]
 fn the_last_thirty_days_are_warned_about_and_the_account_stays_ready() {
-    for (age, reason) in [(149, "Succeeded"), (150, "AuthorizationExpiring"), (179, "AuthorizationExpiring"), (200, "AuthorizationExpiring")] {
+    for (age, reason) in [
+        (149, "Succeeded"),
+        (150, "AuthorizationExpiring"),
+        (179, "AuthorizationExpiring"),
+        (200, "AuthorizationExpiring"),
+    ] {
         let view = authorized(start() - days(age));
         let status = settled(&account().with_target("brainz"), &view, &first_read(), start());
         assert_eq!(status.condition(ConditionType::Authorized), format!("True {reason}"), "after {age} days");
@@ -189,5 +200,9 @@ fn somebody_elses_token_is_never_taken_for_known() {
 
     let account = account.with_status(|known| *known = status);
     let refreshed = settled(&account, &other, &progress().with_refreshed(start()), start());
-    assert_eq!(refreshed.condition(ConditionType::Authorized), "False ListenerMismatch", "a refresh proves nothing here");
+    assert_eq!(
+        refreshed.condition(ConditionType::Authorized),
+        "False ListenerMismatch",
+        "a refresh proves nothing here"
+    );
 }

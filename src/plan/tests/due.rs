@@ -63,7 +63,10 @@ fn a_read_is_due_at_once_when_it_is_asked_for_when_the_spec_changes_and_when_a_r
         ("requested", account.clone().requesting("now")),
         ("edited", account.clone().edited()),
         ("a target came", account.clone().with_target_state("brainz", TargetState::Failing, Reason::TargetNotFound)),
-        ("a target is shared", account.clone().with_target_state("brainz", TargetState::Failing, Reason::ReferenceNotAllowed)),
+        (
+            "a target is shared",
+            account.clone().with_target_state("brainz", TargetState::Failing, Reason::ReferenceNotAllowed),
+        ),
         ("the app came", account.clone().stalled_by(Reason::AppNotFound, ConditionType::Authorized)),
         ("the holder went", account.clone().stalled_by(Reason::SecretInUse, ConditionType::Authorized)),
         ("the app is readable", account.clone().stalled_by(Reason::ObjectUnreadable, ConditionType::Authorized)),
@@ -75,7 +78,8 @@ fn a_read_is_due_at_once_when_it_is_asked_for_when_the_spec_changes_and_when_a_r
 #[test]
 fn a_request_is_answered_once() {
     let (account, observed) = on_schedule();
-    let account = account.requesting("now").with_status(|status| status.last_handled_reconcile_at = Some("now".to_owned()));
+    let account =
+        account.requesting("now").with_status(|status| status.last_handled_reconcile_at = Some("now".to_owned()));
     assert_eq!(schedule::requested(&account), None);
     assert!(matches!(due(&account, &observed), Due::Read(next) if next > start()));
     let account = account.requesting("again");
@@ -154,7 +158,8 @@ fn a_target_that_stops_polls_between_the_slots_while_reads_go_on() {
     let (account, observed) = on_schedule();
     for reason in [Reason::SecretNotFound, Reason::TargetUnauthorized] {
         let state = if reason == Reason::TargetUnauthorized { TargetState::Unauthorized } else { TargetState::Failing };
-        let account = account.clone().stalled_by(reason, ConditionType::Synced).with_target_state("brainz", state, reason);
+        let account =
+            account.clone().stalled_by(reason, ConditionType::Synced).with_target_state("brainz", state, reason);
         assert_eq!(due(&account, &observed), Due::Poll, "{reason}");
         let slot = schedule::next_read(&account, &observed, &account.status());
         assert_eq!(schedule::due(&account, &observed, slot), Due::Read(slot), "{reason}, its slot has come");
@@ -166,10 +171,11 @@ fn a_target_that_stops_polls_between_the_slots_while_reads_go_on() {
 /// A play waits for the target, which may be tried again at a time.
 fn waiting(account: SpotifyAccount, observed: Observed, wait: SignedDuration) -> (SpotifyAccount, Observed) {
     let next = whole_seconds(start() + wait);
-    let account = account.with_target_state("brainz", TargetState::Failing, Reason::TargetFailing).with_status(|status| {
-        status.targets[0].pending = 1;
-        status.targets[0].next_attempt_time = Some(next);
-    });
+    let account =
+        account.with_target_state("brainz", TargetState::Failing, Reason::TargetFailing).with_status(|status| {
+            status.targets[0].pending = 1;
+            status.targets[0].next_attempt_time = Some(next);
+        });
     (account, observed.with_waiting(evening(1, start())))
 }
 

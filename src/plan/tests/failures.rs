@@ -41,9 +41,24 @@ fn every_failure_has_its_type_and_its_next_attempt() {
     let second = SignedDuration::from_secs(1);
     for (what, progress, kind, wait) in [
         ("503", busy(), FailureType::Upstream, Some(minutes(1))),
-        ("a timeout", progress().with_no_page(ApiAnswer::Failed(Trouble::Timeout)), FailureType::Network, Some(minutes(1))),
-        ("nonsense", progress().with_no_page(ApiAnswer::Failed(Trouble::Unreadable)), FailureType::Upstream, Some(minutes(1))),
-        ("a strange 403", progress().with_no_page(ApiAnswer::Forbidden(Forbidden::Other)), FailureType::Upstream, Some(minutes(1))),
+        (
+            "a timeout",
+            progress().with_no_page(ApiAnswer::Failed(Trouble::Timeout)),
+            FailureType::Network,
+            Some(minutes(1)),
+        ),
+        (
+            "nonsense",
+            progress().with_no_page(ApiAnswer::Failed(Trouble::Unreadable)),
+            FailureType::Upstream,
+            Some(minutes(1)),
+        ),
+        (
+            "a strange 403",
+            progress().with_no_page(ApiAnswer::Forbidden(Forbidden::Other)),
+            FailureType::Upstream,
+            Some(minutes(1)),
+        ),
         ("twice 401", progress().with_no_page(ApiAnswer::Unauthorized), FailureType::Auth, Some(minutes(1))),
         (
             "429",
@@ -75,7 +90,12 @@ fn every_failure_has_its_type_and_its_next_attempt() {
             FailureType::RateLimited,
             None,
         ),
-        ("the scope", progress().with_no_page(ApiAnswer::Forbidden(Forbidden::Scope)), FailureType::Auth, Some(hours(1))),
+        (
+            "the scope",
+            progress().with_no_page(ApiAnswer::Forbidden(Forbidden::Scope)),
+            FailureType::Auth,
+            Some(hours(1)),
+        ),
         (
             "the allow-list",
             progress().with_no_page(ApiAnswer::Forbidden(Forbidden::NotAllowlisted)),
@@ -88,8 +108,18 @@ fn every_failure_has_its_type_and_its_next_attempt() {
             FailureType::Auth,
             Some(hours(1)),
         ),
-        ("the app's keys", progress().with_refresh(refused(Refusal::InvalidClient)), FailureType::Auth, Some(minutes(15))),
-        ("a wrong flow", progress().with_refresh(refused(Refusal::InvalidRequest)), FailureType::Configuration, Some(hours(1))),
+        (
+            "the app's keys",
+            progress().with_refresh(refused(Refusal::InvalidClient)),
+            FailureType::Auth,
+            Some(minutes(15)),
+        ),
+        (
+            "a wrong flow",
+            progress().with_refresh(refused(Refusal::InvalidRequest)),
+            FailureType::Configuration,
+            Some(hours(1)),
+        ),
     ] {
         let settled = after(&ready(), &around(&ready()), &progress, start());
         let failures = settled.status().failures.unwrap();
@@ -232,5 +262,8 @@ fn history_joins_what_repeats_and_keeps_five() {
         account = after(&account, &observed, &busy(), start() + minutes(number));
     }
     let entry = account.status().history.remove(0);
-    assert_eq!((entry.first_time, entry.last_time, entry.count), (whole_seconds(start()), whole_seconds(start() + minutes(2)), 3));
+    assert_eq!(
+        (entry.first_time, entry.last_time, entry.count),
+        (whole_seconds(start()), whole_seconds(start() + minutes(2)), 3)
+    );
 }

@@ -13,5 +13,6 @@ mod random;
 mod references;
 mod states;
 mod stops;
+mod trouble;
 mod world;
 mod writes;

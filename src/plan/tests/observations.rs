@@ -7,8 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::accounts::{AUTHORIZATION, NAMESPACE, minutes, seconds, start};
 use crate::api::v1alpha1::{
-    GoDuration, ScrobblePlan, ScrobblePlanSpec, ScrobbleTarget, ScrobbleTargetSpec, SecretKeyReference, SpotifyAccount,
-    SpotifyApp, SpotifyAppSpec, TargetType, Webhook,
+    AllowedNamespaces, GoDuration, PlayTimestamp, ScrobblePlan, ScrobblePlanSpec, ScrobbleTarget, ScrobbleTargetSpec,
+    SecretKeyReference, SpotifyAccount, SpotifyApp, SpotifyAppSpec, TargetCircuitBreaker, TargetType, Webhook,
 };
 use crate::domain::answer::ApiAnswer;
 use crate::domain::listener::Listener;
@@ -34,13 +34,13 @@ pub(super) fn target(name: &str, kind: TargetType) -> ScrobbleTarget {
     let spec = ScrobbleTargetSpec {
         target_type: kind,
         url: Some(format!("https://{name}.example.org")),
-        timestamp: Default::default(),
+        timestamp: PlayTimestamp::default(),
         last_fm: None,
         listen_brainz: None,
         maloja: None,
         webhook: None,
-        allowed_namespaces: Default::default(),
-        circuit_breaker: Default::default(),
+        allowed_namespaces: AllowedNamespaces::default(),
+        circuit_breaker: TargetCircuitBreaker::default(),
     };
     let mut target = ScrobbleTarget::new(name, spec);
     target.metadata.namespace = Some(NAMESPACE.to_owned());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::accounts::{AUTHORIZATION, AccountSentence, StatusQuestion, account, hours, minutes, seconds, start};
 use super::observations::{ObservedSentence, ProgressSentence, around, progress, token};
 use super::plays::{evening, page, play};
-use super::world::{Deed, Exchange, World};
+use super::world::{Deed, Exchange, Script, World};
 use crate::api::condition::{ConditionType, Reason, whole_seconds};
 use crate::api::v1alpha1::TargetState;
 use crate::domain::answer::{ApiAnswer, Delivery, Refusal, Submission, Trouble};
@@ -117,15 +117,27 @@ fn every_refresh_that_fails_ends_the_pass_and_leaves_spotify_and_targets_alone()
     let revoked = Refusal::InvalidGrant { expired: false };
     for (outcome, reason, stalled) in [
         (RefreshOutcome::TokenSecret(SecretTrouble::NotFound { secret: secret() }), Reason::SecretNotFound, true),
-        (RefreshOutcome::TokenSecret(SecretTrouble::WriteForbidden { secret: secret() }), Reason::SecretWriteForbidden, true),
+        (
+            RefreshOutcome::TokenSecret(SecretTrouble::WriteForbidden { secret: secret() }),
+            Reason::SecretWriteForbidden,
+            true,
+        ),
         (RefreshOutcome::TokenSecret(SecretTrouble::Immutable { secret: secret() }), Reason::SecretImmutable, true),
         (RefreshOutcome::TokenSecret(SecretTrouble::Cluster), Reason::NetworkError, false),
         (RefreshOutcome::ClientSecret(SecretTrouble::NotFound { secret: secret() }), Reason::SecretNotFound, true),
-        (RefreshOutcome::ClientSecret(SecretTrouble::NotLabelled { secret: secret(), wanted: "client" }), Reason::SecretNotLabelled, true),
+        (
+            RefreshOutcome::ClientSecret(SecretTrouble::NotLabelled { secret: secret(), wanted: "client" }),
+            Reason::SecretNotLabelled,
+            true,
+        ),
         (RefreshOutcome::FlowMismatch { flow: crate::domain::token::Flow::Pkce }, Reason::ConfigurationInvalid, true),
         (RefreshOutcome::Refused { refusal: revoked, interrupted: None }, Reason::AuthorizationRevoked, true),
         (RefreshOutcome::Refused { refusal: revoked, interrupted: Some(start()) }, Reason::RefreshInterrupted, true),
-        (RefreshOutcome::Refused { refusal: Refusal::InvalidClient, interrupted: None }, Reason::ClientCredentialsInvalid, true),
+        (
+            RefreshOutcome::Refused { refusal: Refusal::InvalidClient, interrupted: None },
+            Reason::ClientCredentialsInvalid,
+            true,
+        ),
         (RefreshOutcome::RateLimited { retry_after: None }, Reason::RateLimited, false),
         (RefreshOutcome::Failed(Trouble::Status(503)), Reason::UpstreamUnavailable, false),
         (RefreshOutcome::Failed(Trouble::Unreachable), Reason::NetworkError, false),
@@ -147,7 +159,9 @@ fn every_refresh_that_fails_ends_the_pass_and_leaves_spotify_and_targets_alone()
 
 #[test]
 fn somebody_elses_claim_or_write_is_waited_for_without_a_word() {
-    for outcome in [RefreshOutcome::Claimed { until: start() + seconds(10) }, RefreshOutcome::Conflict, RefreshOutcome::Superseded] {
+    for outcome in
+        [RefreshOutcome::Claimed { until: start() + seconds(10) }, RefreshOutcome::Conflict, RefreshOutcome::Superseded]
+    {
         let mut world = world();
         let before = world.status();
         world.secret.then = Ok(token(start()));
@@ -195,7 +209,8 @@ fn a_401_when_asked_whose_token_it_is_is_met_in_the_same_way() {
     let mut world = World::of(account().with_target("brainz"));
     world.listeners.next.push_back(ApiAnswer::Unauthorized);
     world.pass();
-    let expected = [&Deed::LoadedToken, &Deed::Identified, &FORCED, &Deed::Identified, &Deed::Read, &prepared("brainz")];
+    let expected =
+        [&Deed::LoadedToken, &Deed::Identified, &FORCED, &Deed::Identified, &Deed::Read, &prepared("brainz")];
     assert_eq!(deeds(&world), expected);
 
     let mut world = World::of(account().with_target("brainz"));
@@ -271,9 +286,13 @@ fn a_target_is_left_alone_until_its_next_attempt_while_the_other_delivers() {
     let mut world = world();
     world.shows([play("a", start())]);
     let next = whole_seconds(start() + hours(1));
-    world.account = world.account.clone().with_target_state("brainz", TargetState::CircuitOpen, Reason::TargetFailing).with_status(
-        |status| status.targets.iter_mut().find(|target| target.name == "brainz").unwrap().next_attempt_time = Some(next.clone()),
-    );
+    world.account =
+        world.account.clone().with_target_state("brainz", TargetState::CircuitOpen, Reason::TargetFailing).with_status(
+            |status| {
+                status.targets.iter_mut().find(|target| target.name == "brainz").unwrap().next_attempt_time =
+                    Some(next.clone());
+            },
+        );
     world.pass();
     assert_eq!(world.sent("brainz").len(), 0, "a request does not pass a target's breaker");
     assert_eq!(world.sent("hook").len(), 1);
@@ -289,7 +308,7 @@ fn a_target_is_left_alone_until_its_next_attempt_while_the_other_delivers() {
 fn a_target_without_its_secret_does_not_keep_the_other_from_delivering() {
     let mut world = World::of(account().with_target("brainz").with_target("other"));
     let missing = SecretTrouble::NotFound { secret: ObjectName::new("music", "alice-brainz") };
-    world.keys.insert("brainz".to_owned(), super::world::Script { next: Default::default(), then: Err(missing) });
+    world.keys.insert("brainz".to_owned(), Script::of(Err(missing)));
     world.shows([play("a", start())]);
     world.pass();
     assert_eq!(world.sent("other").len(), 1);

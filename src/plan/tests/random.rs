@@ -44,12 +44,13 @@ fn secret_trouble() -> impl Strategy<Value = SecretTrouble> {
 }
 
 fn stored() -> impl Strategy<Value = Result<TokenView, SecretTrouble>> {
-    let view = (-30_i64..120, 1_u8..3, any::<bool>(), any::<bool>()).prop_map(|(life, authorization, pkce, none)| TokenView {
-        expires_at: (!none).then(|| start() + minutes(life)),
-        authorization_id: format!("authorization-{authorization}"),
-        flow: pkce.then_some(Flow::Pkce),
-        ..token(start())
-    });
+    let view =
+        (-30_i64..120, 1_u8..3, any::<bool>(), any::<bool>()).prop_map(|(life, authorization, pkce, none)| TokenView {
+            expires_at: (!none).then(|| start() + minutes(life)),
+            authorization_id: format!("authorization-{authorization}"),
+            flow: pkce.then_some(Flow::Pkce),
+            ..token(start())
+        });
     prop_oneof![4 => view.prop_map(Ok), 1 => secret_trouble().prop_map(Err)]
 }
 
@@ -133,7 +134,10 @@ fn world() -> impl Strategy<Value = World> {
         (vec(listener(), 0..4), listener()),
         (vec(shown(), 0..6), shown()),
         (vec(delivery(), 0..40), delivery()),
-        (vec(prop_oneof![2 => Just(Ok(1)), 1 => Just(Ok(2)), 1 => secret_trouble().prop_map(Err)], 0..6), any::<bool>()),
+        (
+            vec(prop_oneof![2 => Just(Ok(1)), 1 => Just(Ok(2)), 1 => secret_trouble().prop_map(Err)], 0..6),
+            any::<bool>(),
+        ),
         any::<bool>(),
     )
         .prop_map(|(secret, exchanges, listeners, pages, deliveries, (keys, missing), ready)| {

@@ -2,22 +2,22 @@
 
 use std::sync::Arc;
 
-use super::accounts::{AccountSentence, StatusQuestion, account, hours, minutes, seconds, start};
+use super::accounts::{AccountSentence, StatusQuestion, account, hours, minutes, start};
 use super::observations::{ObservedSentence, ProgressSentence, around, progress, token};
-use super::plays::{evening, page, play};
-use super::world::{Exchange, Script, World};
+use super::plays::{evening, page};
+use super::world::{Exchange, World};
 use crate::api::condition::{ConditionType, Reason, find_condition};
-use crate::api::v1alpha1::{BreakerState, SpotifyAccountStatus, TargetState};
-use crate::domain::answer::{ApiAnswer, Delivery, Submission, Trouble};
+use crate::api::v1alpha1::SpotifyAccountStatus;
+use crate::domain::answer::{ApiAnswer, Trouble};
 use crate::domain::name::ObjectName;
 use crate::domain::play::Page;
-use crate::plan::step::{RefreshOutcome, SecretTrouble};
+use crate::plan::step::{RefreshOutcome, SecretTrouble, TargetProgress};
 use crate::plan::{Lookup, settle};
 
 use ConditionType::{Authorized, CircuitOpen, Ready, Reconciling, Stalled, Suspended, Synced};
 
 /// All conditions, absent ones as nothing, in the order of the documentation.
-fn row(status: &SpotifyAccountStatus) -> Vec<String> {
+pub(super) fn row(status: &SpotifyAccountStatus) -> Vec<String> {
     [Ready, Authorized, Synced, Reconciling, Stalled, CircuitOpen, Suspended]
         .into_iter()
         .filter(|kind| !status.condition(*kind).is_empty())
@@ -25,7 +25,7 @@ fn row(status: &SpotifyAccountStatus) -> Vec<String> {
         .collect()
 }
 
-fn reading() -> World {
+pub(super) fn reading() -> World {
     let mut world = World::of(account().with_target("brainz").with_hook("hook"));
     world.pass();
     assert_eq!(row(&world.status()), ["Ready=True Succeeded", "Authorized=True Succeeded", "Synced=True Succeeded"]);
@@ -33,7 +33,7 @@ fn reading() -> World {
     world
 }
 
-fn failing(trouble: Trouble) -> ApiAnswer<Arc<Page>> {
+pub(super) fn failing(trouble: Trouble) -> ApiAnswer<Arc<Page>> {
     ApiAnswer::Failed(trouble)
 }
 
@@ -106,220 +106,15 @@ fn suspending_takes_back_what_asked_for_a_human() {
 }
 
 #[test]
-fn trouble_is_passed_over_four_times_and_opens_the_breaker_at_the_fifth() {
-    for (trouble, reason) in [(Trouble::Status(503), "UpstreamUnavailable"), (Trouble::Timeout, "NetworkError")] {
-        let mut world = reading();
-        world.account = world.account.clone().reading_every(hours(1)).edited();
-        world.pass();
-        world.forget();
-        world.pages.then = failing(trouble);
-        for failures in 1..=4 {
-            while world.reads() < failures {
-                let wait = world.pass().requeue;
-                world.now += wait;
-            }
-            let status = world.status();
-            assert_eq!(status.condition(Ready), "True Succeeded", "after {failures}");
-            assert_eq!(status.failures.as_ref().unwrap().consecutive, i32::try_from(failures).unwrap());
-            assert_eq!(status.failures.as_ref().unwrap().last_reason.as_deref(), Some(reason));
-            assert_eq!(status.condition(CircuitOpen), "");
-        }
-        while world.reads() < 5 {
-            let wait = world.pass().requeue;
-            world.now += wait;
-        }
-        let status = world.status();
-        assert_eq!(status.condition(Ready), "False CircuitOpen");
-        assert_eq!(status.condition(CircuitOpen), "True CircuitOpen");
-        assert_eq!(status.condition(Synced), format!("False {reason}"));
-        assert_eq!(status.condition(Stalled), "", "no human can help");
-        let breaker = status.circuit_breaker.unwrap();
-        assert_eq!((breaker.state, breaker.trips), (BreakerState::Open, 1));
-        assert!(breaker.next_probe_time.unwrap().0 > world.now - minutes(15));
-
-        let reads = world.reads();
-        world.run_for(minutes(61));
-        assert!((4..=5).contains(&(world.reads() - reads)), "one probe each 15 minutes, however often it failed");
-        world.forget();
-        world.pages.then = ApiAnswer::Found(Arc::default());
-        world.run_for(minutes(16));
-        assert_eq!(row(&world.status()), ["Ready=True Succeeded", "Authorized=True Succeeded", "Synced=True Succeeded"]);
-        assert_eq!(world.writes, 1, "everything is clean in one write");
-        assert_eq!((world.status().failures, world.status().circuit_breaker), (None, None));
-    }
-}
-
-#[test]
-fn without_a_read_for_long_the_account_is_not_ready_however_few_the_failures() {
-    let mut world = reading();
-    let read = world.now;
-    world.pages.then = failing(Trouble::Status(503));
-    // One failure, and the next attempt far away: nothing but time passes.
-    world.run_for(minutes(20));
-    let next = world.now + hours(2);
-    world.account = world.account.clone().with_status(|status| {
-        let failures = status.failures.as_mut().unwrap();
-        failures.consecutive = 1;
-        failures.next_attempt_time = Some(crate::api::condition::whole_seconds(next));
-    });
-    while world.now <= read + minutes(40) {
-        let wait = world.pass().requeue;
-        assert_eq!(world.status().condition(Ready), "True Succeeded", "at {}", world.now);
-        world.now += wait;
-    }
-    assert!(world.now <= read + minutes(40) + seconds(2), "the pass comes when patience ends: {}", world.now);
-    world.pass();
-    assert_eq!(world.status().condition(Ready), "False UpstreamUnavailable");
-    assert_eq!(world.status().condition(Synced), "False UpstreamUnavailable");
-    assert_eq!(world.status().condition(Stalled), "");
-    assert!(world.status().message(Ready).contains("until 2026-11-23T"), "{}", world.status().message(Ready));
-}
-
-#[test]
-fn a_wait_that_spotify_asked_for_is_shown_after_one_interval() {
-    for (quota, reason) in [(false, "RateLimited"), (true, "QuotaExceeded")] {
-        let mut world = reading();
-        world.pages.then = ApiAnswer::RateLimited { retry_after: Some(hours(2)), quota };
-        while world.reads() == 0 {
-            let wait = world.pass().requeue;
-            world.now += wait.min(seconds(30));
-        }
-        let limited = world.now;
-        while world.now < limited + minutes(19) {
-            let wait = world.pass().requeue;
-            assert_eq!(world.status().condition(Ready), "True Succeeded");
-            world.now += wait.min(seconds(30));
-        }
-        world.run_for(minutes(2));
-        assert_eq!(world.status().condition(Ready), format!("False {reason}"));
-        assert_eq!(world.status().condition(Stalled), "");
-        assert_eq!(world.status().failures.unwrap().last_type.unwrap().as_str(), "RateLimited");
-        assert_eq!(world.reads(), 1);
-    }
-}
-
-#[test]
-fn short_waits_that_spotify_asks_for_are_passed_over_and_open_no_breaker() {
-    let mut world = reading();
-    world.pages.next.extend((0..7).map(|_| ApiAnswer::RateLimited { retry_after: Some(seconds(30)), quota: false }));
-    for _ in 0..40 {
-        world.run_for(minutes(1));
-        assert_eq!(world.status().condition(Ready), "True Succeeded");
-        assert_eq!(world.status().circuit_breaker, None);
-    }
-    assert_eq!(world.status().failures, None);
-}
-
-#[test]
-fn refused_credentials_of_one_target_are_said_while_the_rest_goes_on() {
-    let mut world = reading();
-    world.shows([play("a", world.now)]);
-    world.targets = Box::new(|entry, plays| match entry {
-        "brainz" => Submission::all(plays.len(), &Delivery::CredentialsRefused),
-        _ => Submission::all(plays.len(), &Delivery::Accepted),
-    });
-    world.run_for(minutes(20));
-    assert_eq!(
-        row(&world.status()),
-        [
-            "Ready=False TargetUnauthorized",
-            "Authorized=True Succeeded",
-            "Synced=True Succeeded",
-            "Stalled=True TargetUnauthorized",
-        ]
-    );
-    assert!(world.status().message(Ready).contains("target brainz"), "{}", world.status().message(Ready));
-    assert!(world.status().message(Ready).contains("credentialsRef"));
-    assert_eq!(world.status().target("brainz").unwrap().state, TargetState::Unauthorized);
-    assert_eq!(world.status().target("hook").unwrap().state, TargetState::Healthy);
-
-    world.pages.next.push_back(failing(Trouble::Status(503)));
-    world.run_for(minutes(20));
-    assert_eq!(world.status().condition(Stalled), "True TargetUnauthorized", "trouble that passes hides no human's task");
-}
-
-#[test]
-fn a_receiver_that_wants_no_more_is_said() {
-    let mut world = reading();
-    world.shows([play("a", world.now)]);
-    world.targets = Box::new(|entry, plays| match entry {
-        "hook" => Submission::all(plays.len(), &Delivery::Suspended),
-        _ => Submission::all(plays.len(), &Delivery::Accepted),
-    });
-    world.run_for(minutes(20));
-    assert_eq!(world.status().condition(Ready), "False TargetSuspended");
-    assert_eq!(world.status().condition(Stalled), "True TargetSuspended");
-    assert_eq!(world.status().target("hook").unwrap().state, TargetState::Suspended);
-    assert_eq!(world.sent("brainz").len(), 1);
-}
-
-#[test]
-fn a_target_that_fails_is_passed_over_until_its_breaker_opens() {
-    let mut world = reading();
-    world.shows([play("a", world.now)]);
-    world.targets = Box::new(|entry, plays| match entry {
-        "hook" => Submission::all(plays.len(), &Delivery::Unknown(Trouble::Timeout)),
-        _ => Submission::all(plays.len(), &Delivery::Accepted),
-    });
-    for tries in 1..=5 {
-        while world.sent("hook").len() < tries {
-            let wait = world.pass().requeue;
-            world.now += wait;
-        }
-        let status = world.status();
-        let hook = status.target("hook").unwrap();
-        assert_eq!(hook.consecutive_failures, i32::try_from(tries).unwrap());
-        assert_eq!(hook.pending, 1);
-        assert!(hook.next_attempt_time.as_ref().unwrap().0 > world.now - hours(1));
-        let expected = if tries < 5 { "True Succeeded" } else { "False TargetFailing" };
-        assert_eq!(status.condition(Ready), expected, "after {tries}");
-        assert_eq!(status.condition(Stalled), "");
-        assert_eq!(status.condition(CircuitOpen), "", "it speaks of the account's own breaker");
-    }
-    assert_eq!(world.status().target("hook").unwrap().state, TargetState::CircuitOpen);
-    assert_eq!(world.sent("brainz").len(), 1, "it has the play");
-    let before = world.sent("hook").len();
-    world.run_for(hours(10));
-    let probes = world.sent("hook").len() - before;
-    assert!((10..=13).contains(&probes), "15 min, 30 min, then hourly: {probes}");
-    world.targets = Box::new(|_, plays| Submission::all(plays.len(), &Delivery::Accepted));
-    world.run_for(minutes(61));
-    assert_eq!(row(&world.status()), ["Ready=True Succeeded", "Authorized=True Succeeded", "Synced=True Succeeded"]);
-    assert_eq!(world.status().target("hook").unwrap().circuit_breaker, None);
-}
-
-#[test]
-fn a_private_address_is_for_a_human() {
-    let mut world = reading();
-    world.shows([play("a", world.now)]);
-    world.targets = Box::new(|_, plays| {
-        Submission::all(plays.len(), &Delivery::NotNow { retry_after: None, trouble: Trouble::AddressRefused })
-    });
-    world.run_for(minutes(20));
-    assert_eq!(world.status().condition(Stalled), "True AddressRefused");
-    assert!(world.status().message(Ready).contains("--allow-private-targets"));
-}
-
-#[test]
-fn the_api_servers_silence_about_a_targets_secret_asks_nobody_to_act() {
-    let mut world = World::of(account().with_target("brainz"));
-    world.keys.insert("brainz".to_owned(), Script { next: [Err(SecretTrouble::Cluster)].into(), then: Ok(1) });
-    world.shows([play("a", start())]);
-    world.pass();
-    assert_eq!(row(&world.status()), ["Ready=True Succeeded", "Authorized=True Succeeded", "Synced=True Succeeded"]);
-    assert_eq!(world.status().targets[0].state, TargetState::Failing);
-    assert_eq!(world.status().targets[0].reason.as_deref(), Some("NetworkError"));
-    world.run_for(minutes(2));
-    assert_eq!(world.sent("brainz").len(), 1, "a minute later");
-    assert_eq!(world.status().targets[0].state, TargetState::Healthy);
-}
-
-#[test]
 fn every_state_that_waits_for_a_human_is_stalled_names_what_to_do_and_is_read_by_kstatus() {
     let secret = || ObjectName::new("music", "alice-spotify");
     let cases: Vec<(SecretTrouble, &str, &str)> = vec![
         (SecretTrouble::NotFound { secret: secret() }, "SecretNotFound", "create it"),
-        (SecretTrouble::NotLabelled { secret: secret(), wanted: "token" }, "SecretNotLabelled", "scrobble-operator.io/use: token"),
+        (
+            SecretTrouble::NotLabelled { secret: secret(), wanted: "token" },
+            "SecretNotLabelled",
+            "scrobble-operator.io/use: token",
+        ),
         (SecretTrouble::Immutable { secret: secret() }, "SecretImmutable", "replace it"),
         (SecretTrouble::ReadForbidden { secret: secret() }, "SecretWriteForbidden", "grant"),
         (SecretTrouble::NotOurs { secret: secret() }, "SecretInvalid", "remove it"),
@@ -432,7 +227,7 @@ fn waiting_plays_that_are_delivered_make_no_unread_account_ready() {
     let account = account.stalled_by(Reason::AuthorizationRevoked, Authorized);
     let observed = around(&account).holding_credentials().with_waiting(evening(1, start()));
     let mut done = progress();
-    done.deliveries.insert("brainz".to_owned(), Default::default());
+    done.deliveries.insert("brainz".to_owned(), TargetProgress::default());
     let settled = settle(&account, &observed, &done, start());
     assert_eq!(settled.status.condition(Ready), "False AuthorizationRevoked");
     assert_eq!(settled.status.condition(Stalled), "True AuthorizationRevoked");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::accounts::{AccountSentence, StatusQuestion, account, hours, minutes, seconds, start};
 use super::observations::{target, token};
 use super::plays::{evening, play};
-use super::world::{Deed, Exchange, World};
+use super::world::{Deed, Exchange, Script, World};
 use crate::api::condition::{ConditionType, Reason};
 use crate::api::v1alpha1::TargetType;
 use crate::domain::answer::{ApiAnswer, Delivery, Forbidden, Refusal, Submission, Trouble};
@@ -155,7 +155,8 @@ fn a_new_token_is_taken_up_within_a_minute_whatever_its_targets_say() {
     assert_eq!(world.status().condition(ConditionType::Stalled), "True AuthorizationRevoked");
 
     world.exchanges.then = Exchange::Succeeds { life: seconds(3600) };
-    world.secret.then = Ok(crate::plan::TokenView { authorization_id: "authorization-2".to_owned(), ..token(world.now) });
+    world.secret.then =
+        Ok(crate::plan::TokenView { authorization_id: "authorization-2".to_owned(), ..token(world.now) });
     world.run_for(minutes(1));
     assert_eq!(world.status().condition(ConditionType::Authorized), "True Succeeded");
     assert_eq!(world.status().condition(ConditionType::Synced), "True Succeeded");
@@ -273,7 +274,7 @@ fn a_refused_key_causes_no_read_until_the_next_slot_and_is_tried_when_it_is_repl
     assert_eq!(world.reads(), 2, "{:?}", world.passes);
 
     world.targets = Box::new(|_, plays| Submission::all(plays.len(), &Delivery::Accepted));
-    world.keys.insert("brainz".to_owned(), super::world::Script { next: Default::default(), then: Ok(2) });
+    world.keys.insert("brainz".to_owned(), Script::of(Ok(2)));
     world.forget();
     world.run_for(minutes(1));
     assert_eq!(world.sent("brainz").len(), 3);
@@ -287,7 +288,7 @@ fn a_request_tries_a_refused_key_again_at_once() {
     world.targets = Box::new(|_, plays| Submission::all(plays.len(), &Delivery::CredentialsRefused));
     world.run_for(minutes(21));
     world.targets = Box::new(|_, plays| Submission::all(plays.len(), &Delivery::Accepted));
-    world.keys.insert("brainz".to_owned(), super::world::Script { next: Default::default(), then: Ok(2) });
+    world.keys.insert("brainz".to_owned(), Script::of(Ok(2)));
     world.forget();
     world.account = world.account.clone().requesting("now");
     world.pass();

@@ -37,7 +37,7 @@ pub(super) struct Script<T> {
 }
 
 impl<T: Clone> Script<T> {
-    fn of(then: T) -> Self {
+    pub(super) fn of(then: T) -> Self {
         Self { next: VecDeque::new(), then }
     }
 
@@ -213,7 +213,10 @@ impl World {
             self.surroundings.waiting_page = None;
         }
         assert!(settled.requeue >= SignedDuration::from_millis(200), "no pass follows at once");
-        assert!(due != Due::Never || self.passes.last().is_none_or(Vec::is_empty), "nothing is done when nothing is due");
+        assert!(
+            due != Due::Never || self.passes.last().is_none_or(Vec::is_empty),
+            "nothing is done when nothing is due"
+        );
         settled
     }
 
@@ -318,7 +321,9 @@ impl World {
             self.did(Deed::Sent { entry: entry.to_owned(), plays: plays.clone() });
             let taken = match &submission {
                 Submission::BatchRefused => true,
-                Submission::Each(deliveries) => deliveries.iter().all(|delivery| delivery::final_mark(delivery).is_some()),
+                Submission::Each(deliveries) => {
+                    deliveries.iter().all(|delivery| delivery::final_mark(delivery).is_some())
+                }
             };
             progress.deliveries.entry(entry.to_owned()).or_default().submissions.push((plays, submission));
             if !taken {
