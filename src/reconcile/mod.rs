@@ -144,7 +144,7 @@ async fn pass(
     let observed = observe::observe(&account, &name.namespace, ctx, live, holder);
     let due = plan::schedule::due(&account, &observed, ctx.clock.now());
     let mut progress = Progress { due: Some(due), ..Progress::default() };
-    forget_secrets_on_request(&account, live);
+    forget_secrets_where_asked(&account, live);
     for _ in 0..MAXIMUM_ROUNDS {
         progress.stopping = ctx.stopping.is_cancelled() || !ctx.tenure.holds() || started.elapsed() > PASS_DEADLINE;
         let observed = observe::observe(&account, &name.namespace, ctx, live, holder);
@@ -183,9 +183,9 @@ async fn settle_and_record(
     record::record(ctx, live, account, stored, name, |account| plan::settle(account, &observed, progress, now)).await
 }
 
-/// Somebody asks for something now: what was changed in Secrets is to be seen.
-fn forget_secrets_on_request(account: &SpotifyAccount, live: &mut live::Live) {
-    if plan::schedule::requested(account).is_some() {
+/// Somebody asks for something now, or wrote another spec, which may name other Secrets: they are read anew.
+fn forget_secrets_where_asked(account: &SpotifyAccount, live: &mut live::Live) {
+    if plan::schedule::requested(account).is_some() || plan::schedule::is_changed(account) {
         live.token = None;
         live.credentials.clear();
     }

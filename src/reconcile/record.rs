@@ -16,8 +16,9 @@ use crate::plan::Settled;
 /// How often a status write is tried against newer versions of the account.
 const TRIES: usize = 8;
 
-/// Writes what `settle` makes of the account; against a newer version where somebody wrote in between. Answers the
-/// account as it stands now.
+/// Writes what `settle` makes of the account; against a newer version where somebody wrote in between. `account` is then
+/// the newer one but for what the pass acts on: what people changed meanwhile is for the next pass, and nothing says that
+/// it was seen.
 ///
 /// Every write carries the version it was made from: an operator that was paused cannot roll the ledger back.
 pub(super) async fn record(
@@ -88,8 +89,12 @@ fn keep(
     let mut current = current;
     current.metadata.managed_fields = None;
     stored.clone_from(&current.status);
-    *account = Arc::new(current);
-    live.written = Some(Arc::clone(account));
+    let mut acted_on = current.clone();
+    acted_on.spec = account.spec.clone();
+    acted_on.metadata.generation = account.metadata.generation;
+    acted_on.metadata.annotations.clone_from(&account.metadata.annotations);
+    *account = Arc::new(acted_on);
+    live.written = Some(Arc::new(current));
     live.unwritten = None;
 }
 
