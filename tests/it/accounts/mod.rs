@@ -3,6 +3,7 @@
 mod bad_input;
 mod cost;
 mod kills;
+mod lifecycle;
 mod main_path;
 mod mistakes;
 mod references;
