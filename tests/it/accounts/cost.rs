@@ -74,8 +74,10 @@ async fn syncs_without_news_write_nothing_and_news_or_a_request_is_one_status_wr
     world.wait_for_reads("alice", world.script.last_seq().await.unwrap(), 3).await;
     let writes = world.writes_with_events(mark).await;
     assert_eq!(writes.iter().map(words).collect::<Vec<_>>(), [format!("{STATUS} alice")]);
-    let sync = &writes[0].request.as_ref().unwrap()["status"]["sync"];
-    assert!(sync["lastSyncTime"].is_string(), "the time of the last sync rides along: {sync}");
+    let status = &writes[0].request.as_ref().unwrap()["status"];
+    assert!(status["sync"]["lastSyncTime"].is_string(), "the time of the last sync rides along: {status}");
+    let syncs = status["history"][0]["count"].as_i64().unwrap();
+    assert!(syncs > 21, "the syncs that wrote nothing are counted in the next write: {status}");
 
     let (mark, seq) = (world.mark().await, world.script.last_seq().await.unwrap());
     let request =
