@@ -21,7 +21,9 @@ use super::triggers::{Change, Changes};
 use crate::api::v1alpha1::{ScrobblePlan, ScrobbleTarget, SpotifyAccount, SpotifyApp};
 use crate::domain::name::ObjectName;
 use crate::reconcile::context::Context;
-use crate::reconcile::{Error, after_error, reconcile_account, reconcile_app, reconcile_plan, reconcile_target};
+use crate::reconcile::{
+    Action, Error, after_error, reconcile_account, reconcile_app, reconcile_plan, reconcile_target,
+};
 
 type Guarded<K> = DeserializeGuard<K>;
 type Objects<K> = futures::stream::BoxStream<'static, Result<Guarded<K>, watcher::Error>>;
@@ -164,23 +166,11 @@ fn run_accounts(
         futures::stream::iter(found)
     });
     let live = Arc::clone(ctx);
-    let ready = all_ready(ctx);
     let passes = Controller::for_stream(watch.stream, watch.store)
         .with_config(config)
         .reconcile_on(concerned)
         .graceful_shutdown_on(stop.clone().cancelled_owned())
-        .run(
-            move |account, ctx| {
-                let ready = ready.clone();
-                async move {
-                    // An app that is not listed yet is not an app that does not exist.
-                    ready.await;
-                    reconcile_account(account, ctx).await
-                }
-            },
-            after_error,
-            Arc::clone(ctx),
-        );
+        .run(once_listed(ctx, reconcile_account), after_error, Arc::clone(ctx));
     drain(passes, "SpotifyAccount", move |gone| {
         if let Some(uid) = gone {
             live.live.forget(&uid);
@@ -188,10 +178,26 @@ fn run_accounts(
     })
 }
 
-/// Done once every store has been listed.
-fn all_ready(ctx: &Arc<Context>) -> futures::future::Shared<BoxFuture<'static, ()>> {
+/// A pass that waits until every store has been listed: an app that is not listed yet is not an app that does not
+/// exist, and accounts are not counted before they are known.
+fn once_listed<K, F>(
+    ctx: &Arc<Context>,
+    pass: fn(Arc<K>, Arc<Context>) -> F,
+) -> impl FnMut(Arc<K>, Arc<Context>) -> BoxFuture<'static, Result<Action, Error>> + use<K, F>
+where
+    K: Send + Sync + 'static,
+    F: Future<Output = Result<Action, Error>> + Send + 'static,
+{
     let ctx = Arc::clone(ctx);
-    async move { ctx.catalogue.wait_until_listed().await }.boxed().shared()
+    let listed = async move { ctx.catalogue.wait_until_listed().await }.boxed().shared();
+    move |object, ctx| {
+        let listed = listed.clone();
+        async move {
+            listed.await;
+            pass(object, ctx).await
+        }
+        .boxed()
+    }
 }
 
 fn run_apps(
@@ -212,7 +218,7 @@ fn run_apps(
         .with_config(Config::default().concurrency(4))
         .reconcile_on(concerned)
         .graceful_shutdown_on(stop.clone().cancelled_owned())
-        .run(reconcile_app, after_error, Arc::clone(ctx));
+        .run(once_listed(ctx, reconcile_app), after_error, Arc::clone(ctx));
     drain(passes, "SpotifyApp", |_| ())
 }
 
@@ -235,7 +241,7 @@ fn run_targets(
         .with_config(Config::default().concurrency(4))
         .reconcile_on(concerned)
         .graceful_shutdown_on(stop.clone().cancelled_owned())
-        .run(reconcile_target, after_error, Arc::clone(ctx));
+        .run(once_listed(ctx, reconcile_target), after_error, Arc::clone(ctx));
     drain(passes, "ScrobbleTarget", |_| ())
 }
 
@@ -255,7 +261,7 @@ fn run_plans(
         .with_config(Config::default().concurrency(4))
         .reconcile_on(concerned)
         .graceful_shutdown_on(stop.clone().cancelled_owned())
-        .run(reconcile_plan, after_error, Arc::clone(ctx));
+        .run(once_listed(ctx, reconcile_plan), after_error, Arc::clone(ctx));
     drain(passes, "ScrobblePlan", |_| ())
 }
 
