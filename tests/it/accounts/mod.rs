@@ -8,3 +8,4 @@ mod main_path;
 mod mistakes;
 mod references;
 mod restarts;
+mod upstream;
