@@ -166,7 +166,7 @@ impl Ledger {
     /// Forgets the oldest rows beyond [`CAPACITY`].
     pub fn prune(&mut self) {
         let surplus = self.rows.len().saturating_sub(CAPACITY);
-        if let Some(last) = self.rows.drain(..surplus).last() {
+        if let Some(last) = self.rows.drain(..surplus).next_back() {
             self.forgotten_ms = self.forgotten_ms.max(Some(last.played_ms));
         }
         // The newest are kept: they are what a page may show again.

@@ -172,9 +172,8 @@ fn is_renewed(progress: &Progress, entry: &str) -> bool {
 fn batch_size(target: &ScrobbleTarget) -> usize {
     let size = match target.spec.target_type {
         TargetType::ListenBrainz => target.spec.listen_brainz.clone().unwrap_or_default().batch_size,
-        // A webhook takes one play a request: the adapter sends them one after the other and stops where one is not taken.
-        TargetType::LastFm | TargetType::Webhook => 50,
-        TargetType::Maloja => 1,
+        TargetType::LastFm => 50,
+        TargetType::Maloja | TargetType::Webhook => 1,
     };
     usize::try_from(size).unwrap_or(1).max(1)
 }

@@ -1,6 +1,7 @@
 //! The only place that turns steps into calls of adapters.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 
@@ -19,6 +20,9 @@ use crate::domain::token::Flow;
 use crate::plan::observed::{Lookup, TargetEntry};
 use crate::plan::step::{Credentials, RefreshOutcome, SecretTrouble, TargetProgress};
 use crate::plan::{Observed, Progress, Step, delivery, target};
+
+/// A slow target gets no further request in a pass after this; the rest waits for the next one.
+const DELIVERY_PATIENCE: Duration = Duration::from_secs(45);
 
 /// Takes steps, those for targets at the same time, and notes what became of them.
 pub(super) async fn act(
@@ -239,6 +243,7 @@ async fn deliver(
         return (entry, done);
     };
     let turn = ctx.turns.of(name);
+    let started = Instant::now();
     for plays in batches {
         let scrobbles: Vec<Scrobble> = plays
             .iter()
@@ -253,7 +258,7 @@ async fn deliver(
             Submission::Each(deliveries) => deliveries.iter().all(|delivery| delivery::final_mark(delivery).is_some()),
         };
         done.submissions.push((plays, submission));
-        if !taken || ctx.stopping.is_cancelled() {
+        if !taken || ctx.stopping.is_cancelled() || started.elapsed() > DELIVERY_PATIENCE {
             break;
         }
     }

@@ -301,7 +301,7 @@ fn watch_namespaces(
                     }
                 }
                 Err(error) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "the watch of namespaces failed")
+                    tracing::warn!(error = &error as &dyn std::error::Error, "the watch of namespaces failed");
                 }
             }
             std::future::ready(())

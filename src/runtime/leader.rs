@@ -59,7 +59,12 @@ impl Election {
         let mut seen: Option<(LeaseRecord, Instant)> = None;
         loop {
             match cluster.lease(&self.lease).await {
-                Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "the Lease cannot be read yet"),
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "the Lease cannot be read yet");
+                    if self.goes_without(&error) {
+                        return self.unkept(clock);
+                    }
+                }
                 Ok(current) => {
                     if let Some(held) = self.try_take(cluster, clock, current, &mut seen).await {
                         return held;
@@ -106,9 +111,28 @@ impl Election {
             Err(ClusterError::Conflict { .. }) => None,
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "the Lease cannot be written yet");
-                None
+                self.goes_without(&error).then(|| self.unkept(clock))
             }
         }
+    }
+
+    /// Where nothing has to be won, a Lease that may not be kept keeps nobody from working: slots that fall while no
+    /// operator runs are then not made up.
+    fn goes_without(&self, error: &ClusterError) -> bool {
+        !self.elect && matches!(error, ClusterError::Forbidden { .. } | ClusterError::NotFound { .. })
+    }
+
+    fn unkept(&self, clock: &dyn Clock) -> Held {
+        let now = clock.real_now();
+        let record = LeaseRecord {
+            holder: Some(self.holder.clone()),
+            acquire_time: Some(now),
+            renew_time: Some(now),
+            duration_seconds: whole_seconds(self.lease_duration),
+            transitions: 0,
+            resource_version: String::new(),
+        };
+        Held { record, renewed: Instant::now(), before_until: None }
     }
 
     /// Renews the Lease until `stop`; returns early, with false, where it was lost. Work has to end then, before the
@@ -143,10 +167,9 @@ impl Election {
                     self.retry_period
                 }
                 Ok(Renewal::Again) => Duration::ZERO,
-                Ok(Renewal::NotYet) => self.retry_period,
                 Ok(Renewal::Lost) => return false,
                 Err(_) if self.elect => return false,
-                Err(_) => self.retry_period,
+                Ok(Renewal::NotYet) | Err(_) => self.retry_period,
             };
         }
     }
@@ -192,5 +215,6 @@ impl Election {
 }
 
 fn whole_seconds(duration: Duration) -> i32 {
-    i32::try_from(duration.as_secs_f64().ceil().clamp(1.0, 86_400.0) as i64).unwrap_or(1)
+    let rounded_up = duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0));
+    i32::try_from(rounded_up.clamp(1, 86_400)).unwrap_or(1)
 }

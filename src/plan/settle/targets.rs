@@ -139,7 +139,10 @@ fn settle_one(
         None => {}
         Some(Delivery::Accepted | Delivery::AlreadyThere | Delivery::Never { .. }) => clear(state),
         Some(Delivery::CredentialsRefused) => {
-            let whose = "the service refuses the listener's credentials: replace them in the Secret of credentialsRef";
+            let whose = match found.spec.target_type.credentials_key() {
+                Some(_) => "the service refuses the listener's credentials: replace them in the Secret of credentialsRef",
+                None => "the receiver refuses the target's signature: its owner must correct the Secret of webhook.signingKeyRef, or the receiver",
+            };
             stop(state, TargetState::Unauthorized, Reason::TargetUnauthorized, whose, now);
         }
         Some(Delivery::Suspended) => {
@@ -161,10 +164,17 @@ fn settle_one(
 
 /// The last answer of a target in this pass that says how it fares.
 fn last_word(done: &TargetProgress) -> Option<Delivery> {
-    done.submissions.iter().rev().find_map(|(_, submission)| match submission {
-        Submission::Each(deliveries) => deliveries.last().cloned(),
-        Submission::BatchRefused => None,
-    })
+    let answers: Vec<&Delivery> = done
+        .submissions
+        .iter()
+        .flat_map(|(_, submission)| match submission {
+            Submission::Each(deliveries) => deliveries.as_slice(),
+            Submission::BatchRefused => &[],
+        })
+        .collect();
+    // A play that is refused for good says nothing about the target beside one that could not be taken.
+    let untaken = answers.iter().rev().find(|delivery| final_mark(delivery).is_none());
+    untaken.or(answers.last()).map(|delivery| (*delivery).clone())
 }
 
 fn clear(state: &mut AccountTargetStatus) {

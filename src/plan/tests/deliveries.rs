@@ -286,7 +286,7 @@ fn one_targets_trouble_is_its_own_and_its_plays_come_later() {
 
 #[test]
 fn only_the_plays_that_were_taken_are_marked() {
-    let mut world = World::of(account().with_hook("hook"));
+    let mut world = World::of(account().with_target("brainz"));
     shows(&mut world, evening(4, start()));
     world.targets = Box::new(|_, plays| {
         let mut each = vec![Delivery::Accepted, Delivery::AlreadyThere, Delivery::Never { reason: "no".to_owned() }];
@@ -298,11 +298,11 @@ fn only_the_plays_that_were_taken_are_marked() {
     let hook = world.status().targets[0].clone();
     assert_eq!((hook.pending, hook.quarantined, hook.consecutive_failures), (1, 1, 1));
     assert_eq!(world.status().sync.unwrap().scrobbled_total, 2);
-    let newest = world.sent("hook").last().unwrap().uri.clone();
+    let newest = world.sent("brainz").last().unwrap().uri.clone();
     world.targets = Box::new(|_, plays| Submission::all(plays.len(), &Delivery::AlreadyThere));
     world.forget();
     world.run_for(minutes(2));
-    assert_eq!(world.sent("hook").iter().map(|play| play.uri.clone()).collect::<Vec<_>>(), [newest]);
+    assert_eq!(world.sent("brainz").iter().map(|play| play.uri.clone()).collect::<Vec<_>>(), [newest]);
 }
 
 #[test]
