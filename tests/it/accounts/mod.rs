@@ -8,4 +8,6 @@ mod main_path;
 mod mistakes;
 mod references;
 mod restarts;
+mod unreadable;
+mod unreliable_targets;
 mod upstream;
