@@ -101,10 +101,10 @@ where
     if !name.namespace.is_empty() {
         reference = reference.within(&name.namespace);
     }
-    match store.get(&reference).map(|guarded| guarded.0.clone()) {
-        Some(Ok(object)) => Lookup::Found(Arc::new(object)),
-        Some(Err(_)) => Lookup::Unreadable,
-        None => Lookup::Missing,
+    let Some(guarded) = store.get(&reference) else { return Lookup::Missing };
+    match &guarded.0 {
+        Ok(object) => Lookup::Found(Arc::new(object.clone())),
+        Err(_) => Lookup::Unreadable,
     }
 }
 

@@ -1,5 +1,14 @@
 //! Integration tests.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails may fail loudly")]
+#![allow(clippy::print_stdout, reason = "a test says what it counted")]
+#![allow(clippy::disallowed_methods, reason = "tests of processes live in real time")]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "counts of a test are small"
+)]
+#![allow(clippy::doc_markdown, clippy::unused_self, reason = "a fixture reads like a sentence")]
 
 mod accounts;
 mod api;
