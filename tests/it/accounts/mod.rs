@@ -1,13 +1,17 @@
 //! Accounts, end to end: the operator as a process under the chart's ServiceAccount, on the real API server.
 
 mod bad_input;
+mod claim;
 mod cost;
+mod election;
 mod kills;
 mod lifecycle;
 mod main_path;
 mod mistakes;
 mod references;
 mod restarts;
+mod rotation;
+mod tokens;
 mod unreadable;
 mod unreliable_targets;
 mod upstream;
