@@ -18,6 +18,8 @@ use crate::plan::step::RefreshOutcome;
 
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// A refusal that lasts so long is taken for what it says.
+const REFUSED_PATIENCE: Duration = Duration::from_secs(5);
 
 /// New tokens to store.
 pub(super) struct Commit {
@@ -107,8 +109,9 @@ pub(super) enum Written {
 async fn store(ctx: &Context, commit: &Commit, new: &NewTokens) -> Result<Stored, RefreshOutcome> {
     let mut store = Store::new(ctx, commit, new);
     let mut wait = FIRST_WAIT;
+    let mut refused_since = None;
     loop {
-        if !store.is_safe() {
+        if !store.is_state_stored() {
             match store.put_state().await {
                 Written::Done => failpoint::reached("state-stored"),
                 Written::Again => continue,
@@ -118,24 +121,39 @@ async fn store(ctx: &Context, commit: &Commit, new: &NewTokens) -> Result<Stored
                     continue;
                 }
                 // Better in the token Secret alone than nowhere.
-                Written::Refused(_) => tracing::warn!(
-                    "the state Secret cannot be written: a refresh token that is put back will not be recognised"
-                ),
+                Written::Refused(_) => tracing::warn!("the state Secret cannot be written"),
             }
         }
         match store.put_token().await {
-            Written::Done => return Ok(store.stored()),
+            Written::Done => break,
             Written::Again => {}
             Written::Superseded => return Err(superseded()),
             Written::NotYet(error) => pause(&mut wait, "the token Secret", &error).await,
             // The newest refresh token is in the state Secret, or it is the old one: nothing is lost.
-            Written::Refused(outcome) if store.is_safe() => return Err(outcome),
+            Written::Refused(outcome) if store.is_state_stored() && is_final(&mut refused_since) => return Err(outcome),
             Written::Refused(_) => {
                 let error = ClusterError::Forbidden { action: "write the Secret" };
                 pause(&mut wait, "the token Secret", &error).await;
             }
         }
     }
+    while !store.is_state_stored() && !is_final(&mut refused_since) {
+        match store.put_state().await {
+            Written::Done | Written::Again => {}
+            Written::Superseded => break,
+            Written::NotYet(error) => pause(&mut wait, "the state Secret", &error).await,
+            Written::Refused(_) => tokio::time::sleep(FIRST_WAIT).await,
+        }
+    }
+    if !store.is_state_stored() {
+        tracing::warn!("no state Secret: a refresh token that is put back will not be recognised");
+    }
+    Ok(store.stored())
+}
+
+/// An API server that has just started refuses for a moment what it will allow.
+fn is_final(refused_since: &mut Option<Instant>) -> bool {
+    refused_since.get_or_insert_with(Instant::now).elapsed() >= REFUSED_PATIENCE
 }
 
 fn superseded() -> RefreshOutcome {

@@ -56,8 +56,9 @@ impl<'a> Store<'a> {
         }
     }
 
-    /// Whether the newest refresh token is in a Secret.
-    pub(super) fn is_safe(&self) -> bool {
+    /// Whether the state Secret holds what it is to hold: then nothing is lost, whatever becomes of the token Secret. It
+    /// need hold nothing where the token was not replaced.
+    pub(super) fn is_state_stored(&self) -> bool {
         !self.new.rotated || self.state_stored
     }
 

@@ -16,4 +16,5 @@ mod architecture;
 mod chart;
 mod control_plane;
 mod documents;
+mod secrecy;
 mod world;

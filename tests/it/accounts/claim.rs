@@ -65,7 +65,7 @@ async fn nothing_is_exchanged_without_the_right_to_write() {
 
 #[tokio::test]
 async fn without_the_right_to_create_the_newest_token_is_in_the_token_secret() {
-    let world = world("no-create", Rotation::Strict, 2).await;
+    let world = world("no-create", Rotation::Strict, 12).await;
     world.account("alice", "1s").await;
     allow(&world, &["get", "update", "patch"]).await;
     let _operator = operator(&world).start().await.unwrap();
