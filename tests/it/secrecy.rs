@@ -69,7 +69,10 @@ async fn no_secret_is_shown_at_any_log_level() {
     world.account("alice", "1s").await;
     world.account("bob", "1s").await;
     let mut planted = Planted::default();
-    planted.plant("the client's credentials", &format!("{CLIENT_ID}:{CLIENT_SECRET}"));
+    // As RFC 6749 section 2.3.1 sends them.
+    let encoded: String = url::form_urlencoded::byte_serialize(CLIENT_SECRET.as_bytes()).collect();
+    let basic = base64::engine::general_purpose::STANDARD.encode(format!("{CLIENT_ID}:{encoded}"));
+    planted.0.push(("the client's credentials".to_owned(), basic));
     planted.plant("the operator's own token", &own_token(&world));
     planted.plant("an upstream's body", BODY);
     planted.plant_secrets(&world).await;
@@ -149,9 +152,11 @@ async fn everything_fails(world: &World, planted: &mut Planted) {
             world.script.add_fault(&NewFault::new(effect.clone()).at(endpoint).times(2)).await.unwrap();
         }
         world.play("alice", 1, 0).await;
+        let mut requests = 0;
         wait_until("the faults to strike", DEADLINE, async || {
             // Where a failure waits for its next attempt, somebody asks.
-            world.request("alice", &format!("{number}-{}", world.script.last_seq().await.unwrap())).await;
+            requests += 1;
+            world.request("alice", &format!("{number}-{requests}")).await;
             planted.plant_secrets(world).await;
             let faults = world.script.faults().await.unwrap();
             let struck = faults
