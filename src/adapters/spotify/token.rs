@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{self, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use http_body::{Frame, SizeHint};
@@ -24,6 +24,11 @@ use crate::domain::token::{AccessToken, Grant, RefreshToken};
 const DOCUMENTED_LIFE: SignedDuration = SignedDuration::from_secs(3600);
 /// Nothing that calls itself an access token lives longer; it keeps the arithmetic of times in bounds.
 const LONGEST_LIFE: SignedDuration = SignedDuration::from_hours(24 * 30);
+
+/// The end of the deadline for which a process looks after it was paused.
+const LAST_LOOK: Duration = Duration::from_millis(500);
+/// The deadline is kept here, not underneath.
+const NO_DEADLINE: Duration = Duration::from_secs(3600);
 
 /// The app's side of a refresh.
 #[derive(Clone, Debug)]
@@ -134,7 +139,7 @@ async fn exchange(
     if let Some(body) = request.body_mut().take() {
         *request.body_mut() = Some(reqwest::Body::wrap(FencedBody { body, fence, handed_over: false }));
     }
-    let answer = send(&http, request, EXCHANGE_DEADLINE).await.map_err(ExchangeError::Trouble)?;
+    let answer = in_time(send(&http, request, NO_DEADLINE)).await.map_err(ExchangeError::Trouble)?;
     let _ = seen.set(answer.status);
     if !answer.status.is_success() && !matches!(answer.status.as_u16(), 400 | 401) {
         return Err(ExchangeError::Status { status: answer.status, retry_after: retry_after(&answer.headers) });
@@ -143,6 +148,16 @@ async fn exchange(
     *response.status_mut() = answer.status;
     *response.headers_mut() = answer.headers;
     Ok(response)
+}
+
+/// Waits for an answer within [`EXCHANGE_DEADLINE`]. The last part of it begins only when its turn has come: what arrived
+/// while the process was paused holds a token, and is read before anybody gives up.
+async fn in_time<T>(answer: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
+    let mut answer = std::pin::pin!(answer);
+    match tokio::time::timeout(EXCHANGE_DEADLINE.saturating_sub(LAST_LOOK), &mut answer).await {
+        Ok(answer) => answer,
+        Err(_) => tokio::time::timeout(LAST_LOOK, answer).await.unwrap_or(Err(Trouble::Timeout)),
+    }
 }
 
 fn classify(error: RequestTokenError<ExchangeError, BasicErrorResponse>, status: Option<StatusCode>) -> TokenAnswer {

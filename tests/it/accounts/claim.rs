@@ -82,7 +82,7 @@ async fn without_the_right_to_create_the_newest_token_is_in_the_token_secret() {
 }
 
 /// Gives the operator these verbs on Secrets and no others, and waits until the API server knows.
-async fn allow(world: &World, verbs: &[&str]) {
+pub async fn allow(world: &World, verbs: &[&str]) {
     let roles: Api<Role> = Api::namespaced(world.client.clone(), &world.namespace);
     for mut role in roles.list(&ListParams::default()).await.unwrap() {
         for rule in role.rules.iter_mut().flatten() {
@@ -156,7 +156,7 @@ async fn a_secret_deleted_during_an_exchange_loses_no_token() {
 }
 
 /// Waits until the token endpoint has acted on a request after this one.
-async fn answered(world: &World, since: u64) -> u64 {
+pub async fn answered(world: &World, since: u64) -> u64 {
     wait_until("an exchange", DEADLINE, async || exchanges(world, since).await.last().map(|record| record.seq))
         .await
         .unwrap()

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod claim;
+mod commit;
 mod cost;
 mod election;
 mod kills;
