@@ -108,6 +108,7 @@ async fn ten_restarts_send_no_play_twice_and_ask_for_nothing_more() {
         println!("round {round}: ended after {ended:?}, back after {:?}", asked.elapsed());
         absences.push((left, Timestamp::now()));
     }
+    assert!(!operator.log().contains("did not end in time"), "{}", operator.log());
     wait_for_all(&world, &titles).await;
     let seq = world.script.last_seq().await.unwrap();
     for listener in LISTENERS {
