@@ -144,7 +144,7 @@ async fn a_refresh_is_claim_commit_and_one_status_write() {
     let writes = world.writes_with_events(mark).await;
     let refresh =
         [format!("{TOKEN_SECRET} alice-spotify"), format!("{TOKEN_SECRET} alice-spotify"), format!("{STATUS} alice")];
-    assert!(writes.len() >= 9);
+    assert!(writes.len() >= 9, "{:?}", writes.iter().map(words).collect::<Vec<_>>());
     for (write, expected) in writes.iter().zip(refresh.iter().cycle()) {
         assert_eq!(words(write), *expected, "{:?}", writes.iter().map(words).collect::<Vec<_>>());
     }
