@@ -120,12 +120,14 @@ impl Cluster {
         let Some(found) = within_deadline("read the object", objects.get_opt(&name.name)).await? else { return Ok(()) };
         let shown = found.data.pointer("/status/conditions").cloned().unwrap_or(Value::Null);
         let shown: Vec<Condition> = serde_json::from_value(shown).unwrap_or_default();
-        let same = |condition: &Condition| {
-            shown.iter().any(|other| {
-                other.type_ == condition.type_ && other.reason == condition.reason && other.status == condition.status
-            })
-        };
-        if conditions.iter().all(same) {
+        let earlier = |condition: &Condition| shown.iter().find(|other| other.type_ == condition.type_);
+        let mut conditions = conditions.to_vec();
+        for condition in &mut conditions {
+            if let Some(earlier) = earlier(condition).filter(|earlier| earlier.status == condition.status) {
+                condition.last_transition_time = earlier.last_transition_time.clone();
+            }
+        }
+        if conditions.iter().all(|condition| earlier(condition) == Some(condition)) {
             return Ok(());
         }
         let status = json!({"observedGeneration": generation, "conditions": conditions});

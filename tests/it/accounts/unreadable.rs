@@ -34,7 +34,7 @@ impl World {
     }
 
     /// Waits until an object says that it cannot be read.
-    async fn is_unreadable<K: Resource<DynamicType = ()>>(&self, name: &str) {
+    async fn is_unreadable<K: Resource<DynamicType = ()>>(&self, name: &str) -> DynamicObject {
         let told = |object: &DynamicObject| {
             let conditions = object.data.pointer("/status/conditions").cloned().unwrap_or_default();
             let conditions: Vec<Condition> = serde_json::from_value(conditions).unwrap_or_default();
@@ -48,7 +48,7 @@ impl World {
             };
             is(ConditionType::Ready, "False") && is(ConditionType::Stalled, "True")
         };
-        wait_for_object(&self.untyped::<K>(), name, UNREADABLE, DEADLINE, told).await.unwrap();
+        wait_for_object(&self.untyped::<K>(), name, UNREADABLE, DEADLINE, told).await.unwrap()
     }
 }
 
@@ -135,6 +135,15 @@ async fn what_a_newer_schema_allows_is_reported_and_left_alone() {
     let requests = world.script.requests(&RecordFilter::default().since(seq)).await.unwrap();
     let idle = ["turned", "new", "by-app"];
     assert!(requests.iter().all(|request| request.account.as_deref().is_none_or(|name| !idle.contains(&name))));
+
+    // Another change that cannot be read either was seen, and is no new state of affairs.
+    let since =
+        |object: &DynamicObject| object.data.pointer("/status/conditions/0/lastTransitionTime").cloned().unwrap();
+    let before = world.is_unreadable::<SpotifyAccount>("new").await;
+    world.patch_untyped::<SpotifyAccount>("new", json!({"targets": {"nowhere": true}})).await.unwrap();
+    let after = world.is_unreadable::<SpotifyAccount>("new").await;
+    assert_ne!(before.metadata.generation, after.metadata.generation);
+    assert_eq!(since(&before), since(&after));
 
     // Corrected, they go on.
     let spec = |name: &str| world.spec(name, "1s");
