@@ -4,11 +4,13 @@
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::ListParams;
+use kube::api::{DeleteParams, ListParams};
 use kube::{Api, ResourceExt as _};
 use scrobble_harness::wait_for_object;
 use scrobble_operator::api::condition::{ConditionType, find_condition};
 use scrobble_operator::api::v1alpha1::{ScrobbleTarget, SpotifyAccount, SpotifyApp, TargetState};
+use scrobble_operator::domain::digest::TokenDigest;
+use scrobble_operator::domain::token::RefreshToken;
 use scrobble_simulator::api::{Endpoint, NewAccount, NewApp, RecordFilter, Rotation};
 use serde_json::{Value, json};
 
@@ -115,6 +117,7 @@ async fn set_up(world: &World, case: &Case) {
             world.create::<SpotifyApp>("SpotifyApp", name, &app).await;
             spec["appRef"]["name"] = json!(name);
         }
+        Bad::State => world.put_secret(&right).await,
         Bad::App => {
             world.put_secret(&right).await;
             spec["appRef"]["name"] = json!(name);
@@ -130,7 +133,25 @@ async fn set_up(world: &World, case: &Case) {
             spec = merged(&with_listenbrainz(&spec, name), wrong);
         }
     }
-    world.create::<SpotifyAccount>("SpotifyAccount", name, &spec).await;
+    let account = world.create::<SpotifyAccount>("SpotifyAccount", name, &spec).await;
+    if matches!(case.bad, Bad::State) {
+        plant_state(world, &account, &tokens.refresh_token).await;
+    }
+}
+
+/// A state Secret just as the operator writes it, but by somebody else: it says that the listener's token was replaced.
+async fn plant_state(world: &World, account: &SpotifyAccount, token: &str) {
+    let digest = |token: &str| TokenDigest::of(&account.uid().unwrap(), &RefreshToken::new(token.to_owned()));
+    let token = digest(token);
+    let mark = json!({"number": 9, "authorization": token.as_str(), "token": digest("hunter-planted").as_str()});
+    let (mark, replaced) = (mark.to_string(), token.as_str());
+    let data =
+        [("refresh-token", "hunter-planted"), ("scrobble-operator.lineage", mark.as_str()), ("replaced", replaced)];
+    world.secret(&state_secret(account), "state", &data).await;
+}
+
+fn state_secret(account: &SpotifyAccount) -> String {
+    format!("scrobble-operator-state-{}", account.uid().unwrap())
 }
 
 /// Creates a Secret as it should be but for what is wrong with it; none where that is `null`.
@@ -181,7 +202,7 @@ async fn is_told(world: &World, case: &Case) {
         assert_eq!(failures.last_reason.as_deref(), Some(case.reason), "{name}");
         assert_eq!(failures.next_attempt_time, None, "{name}: nothing is tried before a human acts");
     }
-    if matches!(case.bad, Bad::Token(_)) {
+    if matches!(case.bad, Bad::Token(_) | Bad::State) {
         let asked = world.script.requests(&RecordFilter::at(Endpoint::Token).of(name)).await.unwrap();
         assert!(asked.is_empty(), "{name}: no token leaves the cluster while its Secret is wrong");
     }
@@ -207,6 +228,10 @@ async fn mend(world: &World, case: &Case) {
         }
         Bad::Credentials(_) => world.put_secret(&credentials(name)).await,
         Bad::Client(_) => world.put_secret(&client(name)).await,
+        Bad::State => {
+            let account = world.api::<SpotifyAccount>().get(name).await.unwrap();
+            world.secrets().delete(&state_secret(&account), &DeleteParams::default()).await.unwrap();
+        }
         Bad::App => {
             let reference = json!({"name": "main-client", "key": "client-secret"});
             let app = json!({"clientId": CLIENT_ID, "clientSecretRef": reference});

@@ -14,6 +14,8 @@ pub enum Bad {
     App,
     /// The target does not exist.
     Target,
+    /// A Secret with the name of the account's own state Secret, which the operator did not write.
+    State,
     /// In the account's spec.
     Spec(Value),
 }
@@ -173,6 +175,12 @@ fn objects(elder: &str) -> Vec<Case> {
             secret("elder-spotify"),
             "SecretInUse",
             &["elder-spotify", "{namespace}/elder", "give this account a token Secret of its own"],
+        ),
+        case(
+            "planted",
+            Bad::State,
+            "SecretInvalid",
+            &["{namespace}/scrobble-operator-state-", "belongs to the operator but was not written by it", "remove it"],
         ),
         case(
             "thief",
