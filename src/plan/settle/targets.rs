@@ -140,8 +140,12 @@ fn settle_one(
         Some(Delivery::Accepted | Delivery::AlreadyThere | Delivery::Never { .. }) => clear(state),
         Some(Delivery::CredentialsRefused) => {
             let whose = match found.spec.target_type.credentials_key() {
-                Some(_) => "the service refuses the listener's credentials: replace them in the Secret of credentialsRef",
-                None => "the receiver refuses the target's signature: its owner must correct the Secret of webhook.signingKeyRef, or the receiver",
+                Some(_) => {
+                    "the service refuses the listener's credentials: replace them in the Secret of credentialsRef"
+                }
+                None => {
+                    "the receiver refuses the target's signature: its owner must correct the Secret of webhook.signingKeyRef, or the receiver"
+                }
             };
             stop(state, TargetState::Unauthorized, Reason::TargetUnauthorized, whose, now);
         }

@@ -9,6 +9,8 @@ use super::world::{Script, World};
 use crate::api::condition::ConditionType::{CircuitOpen, Ready, Stalled, Synced};
 use crate::api::v1alpha1::{BreakerState, TargetState};
 use crate::domain::answer::{ApiAnswer, Delivery, Submission, Trouble};
+use crate::domain::name::ObjectName;
+use crate::plan::Lookup;
 use crate::plan::step::SecretTrouble;
 
 #[test]
@@ -225,4 +227,40 @@ fn the_api_servers_silence_about_a_targets_secret_asks_nobody_to_act() {
     world.run_for(minutes(2));
     assert_eq!(world.sent("brainz").len(), 1, "a minute later");
     assert_eq!(world.status().targets[0].state, TargetState::Healthy);
+}
+
+#[test]
+fn what_was_wrong_with_a_target_is_taken_back_although_there_is_nothing_to_send() {
+    let missing = || SecretTrouble::NotFound { secret: ObjectName::new("music", "alice-brainz") };
+    let mut world = World::of(account().with_target("brainz").with_hook("hook"));
+    let hook = std::mem::replace(&mut world.surroundings.targets[1].target, Lookup::Missing);
+    world.keys.insert("brainz".to_owned(), Script::of(Err(missing())));
+    world.pass();
+    assert_eq!(world.status().target("brainz").unwrap().reason.as_deref(), Some("SecretNotFound"));
+    assert_eq!(world.status().target("hook").unwrap().reason.as_deref(), Some("TargetNotFound"));
+
+    world.surroundings.targets[1].target = hook;
+    world.pass();
+    assert_eq!(world.status().target("hook").unwrap().state, TargetState::Healthy);
+    assert_eq!(world.status().condition(Ready), "False SecretNotFound");
+    world.keys.clear();
+    world.run_for(minutes(1));
+    assert_eq!(world.status().target("brainz").unwrap().state, TargetState::Healthy);
+    assert_eq!(world.status().condition(Ready), "True Succeeded");
+}
+
+#[test]
+fn a_replaced_key_is_believed_where_no_play_is_left_to_try_it_with() {
+    let mut world = reading();
+    world.shows([play("a", world.now)]);
+    world.targets = Box::new(|_, plays| Submission::all(plays.len(), &Delivery::CredentialsRefused));
+    world.run_for(minutes(21));
+    assert_eq!(world.status().target("brainz").unwrap().state, TargetState::Unauthorized);
+    world.shows([]);
+    world.run_for(minutes(21));
+    assert_eq!(world.status().target("brainz").unwrap().state, TargetState::Unauthorized, "it is the same key");
+    world.keys.insert("brainz".to_owned(), Script::of(Ok(2)));
+    world.keys.insert("hook".to_owned(), Script::of(Ok(2)));
+    world.run_for(minutes(1));
+    assert_eq!(world.status().condition(Ready), "True Succeeded");
 }

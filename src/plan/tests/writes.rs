@@ -138,3 +138,16 @@ fn a_quiet_pass_asks_for_the_next_slot_and_sleeps_ten_minutes_at_most() {
         world.now += settled.requeue;
     }
 }
+
+#[test]
+fn the_interval_in_force_is_shown_in_round_units() {
+    for (asked, shown) in
+        [(seconds(1), "5m"), (minutes(20), "20m"), (seconds(330), "5m30s"), (hours(24), "24h"), (minutes(90), "1h30m")]
+    {
+        let mut world = World::of(account().with_target("brainz").reading_every(asked));
+        world.pass();
+        let interval = world.status().sync.unwrap().interval.unwrap();
+        assert_eq!(interval.duration(), asked.max(minutes(5)));
+        assert_eq!(interval.as_str(), shown);
+    }
+}
