@@ -18,13 +18,14 @@ generate: ## write the CustomResourceDefinitions from the types in src/api, for 
 build: ## build the operator, as it is released
 	$(CARGO) build --release --bin scrobble-operator
 
-# The operator under test carries the test clock; the test programs find it and the tools by themselves.
+# The operator under test carries the test clock; the test programs find it and the tools by themselves. Tests of
+# processes mostly wait, so that more of them run at a time than there are processors.
 test: ## run all tests against a real control plane
 	tools=$$(tools/build) || exit 1; \
 	tools=$$(printf '%s\n' "$$tools" | tail -n 1); \
 	export SCROBBLE_OPERATOR_TOOLS="$$tools"; \
 	$(CARGO) build --workspace --features testing --all-targets && \
-	$(CARGO) test --workspace --features testing
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-8} $(CARGO) test --workspace --features testing
 
 lint: ## check the format and the lints
 	$(CARGO) fmt --all --check

@@ -234,7 +234,8 @@ mod tests {
 
     #[test]
     fn marks_follow_their_attachment() {
-        let attachment = |name: &str| Attachment { id: Attachment::id_of(name, "ns", name), attached_ms: 5, initial: true };
+        let attachment =
+            |name: &str| Attachment { id: Attachment::id_of(name, "ns", name), attached_ms: 5, initial: true };
         let mut ledger = Ledger::default();
         ledger.attach(attachment("one"));
         ledger.insert(identity(60_000, 1, 1));

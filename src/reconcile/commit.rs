@@ -130,7 +130,9 @@ async fn store(ctx: &Context, commit: &Commit, new: &NewTokens) -> Result<Stored
             Written::Superseded => return Err(superseded()),
             Written::NotYet(error) => pause(&mut wait, "the token Secret", &error).await,
             // The newest refresh token is in the state Secret, or it is the old one: nothing is lost.
-            Written::Refused(outcome) if store.is_state_stored() && is_final(&mut refused_since) => return Err(outcome),
+            Written::Refused(outcome) if store.is_state_stored() && is_final(&mut refused_since) => {
+                return Err(outcome);
+            }
             Written::Refused(_) => {
                 let error = ClusterError::Forbidden { action: "write the Secret" };
                 pause(&mut wait, "the token Secret", &error).await;

@@ -33,6 +33,7 @@ pub struct World {
     pub client: Client,
     pub namespace: String,
     pub installation: Installation,
+    #[expect(dead_code, reason = "the simulator ends when this is dropped")]
     pub simulator: Simulator,
     pub script: Script,
     /// The test clock that simulator and operator share, if it is not real time.

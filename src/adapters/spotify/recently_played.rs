@@ -118,14 +118,19 @@ mod tests {
             odd[key] = value;
         }
         let Heard::Play(play) = only(&json!({"items": [item(odd)]})) else { panic!("skipped") };
-        assert_eq!((play.track_id, play.isrc, play.album, play.duration_ms, play.track_number), (None, None, None, None, None));
+        assert_eq!(
+            (play.track_id, play.isrc, play.album, play.duration_ms, play.track_number),
+            (None, None, None, None, None)
+        );
     }
 
     #[test]
     fn a_local_track_with_title_and_artist_is_a_play() {
         let local = json!({"type": "track", "id": null, "is_local": true, "uri": "spotify:local:A:B:C:120",
             "name": "Demo", "artists": [{"name": "Me"}], "duration_ms": 120_000});
-        assert!(matches!(only(&json!({"items": [item(local)]})), Heard::Play(play) if play.uri == "spotify:local:A:B:C:120"));
+        assert!(
+            matches!(only(&json!({"items": [item(local)]})), Heard::Play(play) if play.uri == "spotify:local:A:B:C:120")
+        );
     }
 
     #[test]

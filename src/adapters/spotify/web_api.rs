@@ -88,7 +88,10 @@ mod tests {
         let text = |status, text: &str| ResponseTemplate::new(status).set_body_string(text);
         for (template, expected) in [
             (text(401, r#"{"error":{"status":401,"message":"The access token expired"}}"#), ApiAnswer::Unauthorized),
-            (text(403, "User not registered in the Developer Dashboard"), ApiAnswer::Forbidden(Forbidden::NotAllowlisted)),
+            (
+                text(403, "User not registered in the Developer Dashboard"),
+                ApiAnswer::Forbidden(Forbidden::NotAllowlisted),
+            ),
             (
                 text(403, "Active premium subscription required for the owner of the app."),
                 ApiAnswer::Forbidden(Forbidden::OwnerNotPremium),
@@ -133,7 +136,10 @@ mod tests {
             (json!([]), None),
         ] {
             let server = MockServer::start().await;
-            Mock::given(path("/v1/me")).respond_with(ResponseTemplate::new(200).set_body_json(&body)).mount(&server).await;
+            Mock::given(path("/v1/me"))
+                .respond_with(ResponseTemplate::new(200).set_body_json(&body))
+                .mount(&server)
+                .await;
             let answer = spotify(&server.uri()).listener(&token()).await;
             let expected = expected.map_or(ApiAnswer::Failed(Trouble::Unreadable), |id| {
                 ApiAnswer::Found(Listener { account_id: id.to_owned() })
