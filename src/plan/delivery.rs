@@ -9,7 +9,8 @@ use super::step::{Progress, Step};
 use super::{reference, schedule};
 use crate::api::condition::Reason;
 use crate::api::v1alpha1::{
-    AccountTarget, PlayTimestamp, ScrobbleTarget, SpotifyAccount, SpotifyAccountStatus, TargetState, TargetType,
+    AccountTarget, AccountTargetStatus, PlayTimestamp, ScrobbleTarget, SpotifyAccount, SpotifyAccountStatus,
+    TargetState, TargetType,
 };
 use crate::domain::answer::{ApiAnswer, Delivery, Submission};
 use crate::domain::ledger::{Attachment, Identity, Ledger, Mark};
@@ -207,6 +208,11 @@ pub(super) fn is_mended(account: &SpotifyAccount, progress: &Progress) -> bool {
             _ => false,
         }
     })
+}
+
+/// Whether a target needs another Secret, or another key in it.
+pub(super) fn waits_for_secret(target: &AccountTargetStatus) -> bool {
+    target.state == TargetState::Unauthorized || is_for_its_secret(target.reason.as_deref())
 }
 
 /// Whether a target's reason speaks of its Secret.

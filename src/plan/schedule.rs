@@ -9,7 +9,7 @@ use std::hash::Hasher as _;
 use jiff::{SignedDuration, Timestamp};
 
 use super::observed::{Duty, Lookup, Observed, TargetEntry};
-use super::{problem, reference};
+use super::{delivery, problem, reference};
 use crate::api::RECONCILE_REQUESTED_AT;
 use crate::api::condition::{ConditionType, Reason, find_condition, is_condition_true};
 use crate::api::v1alpha1::{SpotifyAccount, SpotifyAccountStatus};
@@ -144,8 +144,13 @@ pub fn is_by_reference(reason: Option<&str>) -> bool {
     )
 }
 
-/// Whether only a change of a Secret can help, which no watch tells.
+/// Whether a change of a Secret would help, which no watch tells.
 pub fn waits_for_secret(status: &SpotifyAccountStatus) -> bool {
+    if is_condition_true(&status.conditions, ConditionType::Synced)
+        && status.targets.iter().any(delivery::waits_for_secret)
+    {
+        return true;
+    }
     let stalled = find_condition(&status.conditions, ConditionType::Stalled);
     let reason = stalled.and_then(|stalled| Reason::from_name(&stalled.reason));
     is_condition_true(&status.conditions, ConditionType::Stalled)

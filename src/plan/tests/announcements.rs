@@ -5,9 +5,11 @@ use std::sync::Arc;
 use super::accounts::{AccountSentence, account, hours, minutes, seconds, start};
 use super::observations::token;
 use super::plays::{evening, play};
-use super::world::{Exchange, World};
+use super::world::{Exchange, Script, World};
 use crate::domain::answer::{ApiAnswer, Delivery, Refusal, Submission, Trouble};
-use crate::plan::step::RefreshOutcome;
+use crate::domain::name::ObjectName;
+use crate::domain::token_secret::ContentProblem;
+use crate::plan::step::{RefreshOutcome, SecretTrouble};
 use crate::plan::{Lookup, TokenView};
 
 fn reading() -> World {
@@ -126,4 +128,18 @@ fn an_authorization_that_ends_soon_is_said_once() {
     said(&mut world);
     world.run_for(hours(24 * 3));
     assert_eq!(said(&mut world), ["Warning AuthorizationExpiring"]);
+}
+
+#[test]
+fn another_reason_of_a_target_is_said_although_ready_speaks_of_another_target() {
+    let secret = || ObjectName::new("music", "alice-other");
+    let mut world = World::of(account().with_target("brainz").with_target("other"));
+    world.surroundings.targets[0].target = Lookup::Missing;
+    world.keys.insert("other".to_owned(), Script::of(Err(SecretTrouble::NotFound { secret: secret() })));
+    world.pass();
+    assert_eq!(said(&mut world), ["Warning TargetNotFound", "Normal Succeeded", "Warning SecretNotFound"]);
+    let problem = ContentProblem::KeyMissing { key: "token".to_owned() };
+    world.keys.insert("other".to_owned(), Script::of(Err(SecretTrouble::Content { secret: secret(), problem })));
+    world.run_for(minutes(2));
+    assert_eq!(said(&mut world), ["Warning SecretKeyMissing"]);
 }

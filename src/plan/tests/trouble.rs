@@ -144,8 +144,9 @@ fn refused_credentials_of_one_target_are_said_while_the_rest_goes_on() {
     assert_eq!(world.status().target("brainz").unwrap().state, TargetState::Unauthorized);
     assert_eq!(world.status().target("hook").unwrap().state, TargetState::Healthy);
 
-    world.pages.next.push_back(failing(Trouble::Status(503)));
+    world.pages.then = failing(Trouble::Status(503));
     world.run_for(minutes(20));
+    assert!(world.status().failures.is_some());
     assert_eq!(
         world.status().condition(Stalled),
         "True TargetUnauthorized",
