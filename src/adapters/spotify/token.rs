@@ -21,14 +21,14 @@ use crate::domain::answer::{Refusal, TokenAnswer, Trouble};
 use crate::domain::token::{AccessToken, Grant, RefreshToken};
 
 /// Spotify's documented life of an access token, used where an answer does not tell.
-const DOCUMENTED_LIFE: SignedDuration = SignedDuration::from_secs(3600);
+const DOCUMENTED_LIFE: SignedDuration = SignedDuration::from_hours(1);
 /// Nothing that calls itself an access token lives longer; it keeps the arithmetic of times in bounds.
 const LONGEST_LIFE: SignedDuration = SignedDuration::from_hours(24 * 30);
 
 /// The end of the deadline for which a process looks after it was paused.
 const LAST_LOOK: Duration = Duration::from_millis(500);
 /// The deadline is kept here, not underneath.
-const NO_DEADLINE: Duration = Duration::from_secs(3600);
+const NO_DEADLINE: Duration = Duration::from_hours(1);
 
 /// The app's side of a refresh.
 #[derive(Clone, Debug)]
