@@ -90,6 +90,11 @@ async fn no_secret_is_shown_at_any_log_level() {
     assert!(planted.0.len() > 100, "there is something to search for");
     let log = operator.log();
     assert!(log.contains("tokens stored"), "there is a log to search");
+    for line in log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok()) {
+        let ours = line["target"].as_str().is_some_and(|target| target.starts_with("scrobble_operator"));
+        let fine = matches!(line["level"].as_str(), Some("DEBUG" | "TRACE"));
+        assert!(ours || !fine, "another crate speaks at a finer level than info: {line}");
+    }
     planted.assert_absent("the log", &log);
     for path in ["/livez", "/readyz", "/metrics"] {
         planted.assert_absent(path, &page(&operator, path).await);
