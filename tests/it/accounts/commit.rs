@@ -155,11 +155,16 @@ async fn an_account_that_goes_hands_its_newest_token_to_no_secret_that_is_not_fo
     let secrets = world.secrets();
     let label = |usage: &str| Patch::Merge(json!({"metadata": {"labels": {"scrobble-operator.io/use": usage}}}));
     secrets.patch("alice-spotify", &PatchParams::default(), &label("client")).await.unwrap();
-    world.delete::<SpotifyAccount>("alice").await;
     let before: Secret = secrets.get("alice-spotify").await.unwrap();
-    wait_until("the account to wait", DEADLINE, async || {
-        let account = world.api::<SpotifyAccount>().get_opt("alice").await.unwrap();
-        account.and_then(|account| account.metadata.deletion_timestamp)
+    let mark = world.mark().await;
+    world.delete::<SpotifyAccount>("alice").await;
+    wait_until("the operator to look at the Secret again and again", DEADLINE, async || {
+        let entries = world.plane.audit().entries_since(mark).map_err(|error| error.to_string())?;
+        let looks = entries.iter().filter(|entry| {
+            entry.verb == "get" && entry.is_about("secrets") && entry.name.as_deref() == Some("alice-spotify")
+        });
+        let looks = looks.filter(|entry| entry.user == world.installation.user()).count();
+        if looks >= 3 { Ok(()) } else { Err(format!("{looks} looks")) }
     })
     .await
     .unwrap();
