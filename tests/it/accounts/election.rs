@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{Api, ResourceExt as _};
-use scrobble_harness::{Operator, OperatorProcess, wait_until};
+use scrobble_harness::{ControlPlane, Operator, OperatorProcess, Options, wait_until};
 use scrobble_operator::api::v1alpha1::SpotifyAccount;
 use scrobble_simulator::api::Rotation;
 
@@ -102,4 +102,17 @@ async fn a_leader_that_was_paused_past_its_lease_ends_and_writes_nothing() {
     assert!(world.script.listens("alice").await.unwrap().iter().all(|listen| listen.received == 1));
     assert_stored(&world, "alice").await;
     assert_used_once(&report(&world, "alice").await);
+}
+
+#[tokio::test]
+async fn a_leader_that_cannot_renew_its_lease_ends_before_it_is_somebody_elses() {
+    let plane: &'static ControlPlane = Box::leak(Box::new(ControlPlane::start(Options::default()).await.unwrap()));
+    let simulated = scrobble_simulator::Options::default();
+    let world = World::on(plane, "leader-cut-off", app(Rotation::Never, 3600), simulated).await;
+    let mut first = elected(&world, SHORT).start().await.unwrap();
+    wait_on_duty(&first).await;
+    plane.kill_api_server().await.unwrap();
+    let ended = first.wait(DEADLINE).await.unwrap();
+    assert!(!ended.success(), "{ended}");
+    assert!(first.log().contains("Lease was lost"));
 }
