@@ -6,7 +6,9 @@ use scrobble_harness::{ControlPlane, Operator, OperatorProcess, Options, wait_un
 use scrobble_operator::api::v1alpha1::SpotifyAccount;
 use scrobble_simulator::api::Rotation;
 
-use super::tokens::{assert_stored, assert_used_once, operator, report, wait_for_exchanges, wait_until_settled, world};
+use super::tokens::{
+    app, assert_stored, assert_used_once, operator, report, wait_for_exchanges, wait_until_settled, world,
+};
 use crate::world::{DEADLINE, World};
 
 /// An operator that waits for the Lease, with these durations.
