@@ -362,3 +362,16 @@ fn plays_are_delivered_although_the_token_went_stale_while_others_were() {
     let steps = next_steps(&account, &observed, &progress, start() + minutes(2));
     assert!(matches!(steps[..], [Step::Deliver { .. }]), "{steps:?}");
 }
+
+#[test]
+fn a_search_for_a_bad_play_ends_where_the_target_is_busy() {
+    let mut world = World::of(account().with_target("brainz"));
+    world.pages.then = ApiAnswer::Found(Arc::new(evening(40, start())));
+    world.targets = Box::new(|_, plays| {
+        let busy = Delivery::NotNow { retry_after: None, trouble: Trouble::Status(503) };
+        if plays.len() > 20 { Submission::BatchRefused } else { Submission::all(plays.len(), &busy) }
+    });
+    world.pass();
+    assert_eq!(world.sent("brainz").len(), 40 + 20, "the other half waits as well");
+    assert_eq!(world.status().targets[0].pending, 40);
+}

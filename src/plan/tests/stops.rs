@@ -350,3 +350,16 @@ fn nothing_is_done_for_a_suspended_account_and_a_request_is_refused_once() {
     assert_eq!(world.said.iter().filter(|said| said.note.contains("refused")).count(), 1, "{:?}", world.said);
     assert_eq!(world.writes, 1);
 }
+
+#[test]
+fn a_flow_that_is_corrected_is_seen_within_a_minute_although_the_token_is_the_same() {
+    let mut world = settled_world();
+    let pkce = crate::plan::TokenView { flow: Some(Flow::Pkce), ..token(world.now) };
+    world.surroundings.token = None;
+    world.secret.then = Ok(pkce);
+    world.run_for(minutes(21));
+    assert_eq!(world.status().condition(ConditionType::Stalled), "True ConfigurationInvalid");
+    world.secret.then = Ok(token(world.now));
+    world.run_for(minutes(1));
+    assert_eq!(world.status().condition(ConditionType::Ready), "True Succeeded");
+}
