@@ -203,7 +203,8 @@ async fn credentials(
         }
         None => None,
     };
-    Ok(LiveCredentials { target_ref: target.target_ref.clone(), credential, signing_key })
+    let target_generation = service.metadata.generation;
+    Ok(LiveCredentials { target_ref: target.target_ref.clone(), target_generation, credential, signing_key })
 }
 
 fn keep_credentials(live: &mut Live, progress: &mut Progress, entry: String, prepared: Prepared) {

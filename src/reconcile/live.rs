@@ -27,6 +27,8 @@ pub struct LiveToken {
 pub struct LiveCredentials {
     /// What the entry referred to.
     pub target_ref: NamespacedReference,
+    /// The target's generation then: another one may name another Secret.
+    pub target_generation: Option<i64>,
     /// The listener's key.
     pub credential: Option<SecretString>,
     /// The target's signing key.

@@ -4,8 +4,8 @@ use super::context::Context;
 use super::live::Live;
 use crate::api::v1alpha1::SpotifyAccount;
 use crate::domain::name::ObjectName;
-use crate::plan::Observed;
 use crate::plan::observed::TargetEntry;
+use crate::plan::{Lookup, Observed};
 
 /// What is known about an account. `holder` is the older account that holds its token Secret, found once a pass.
 pub(super) fn observe(
@@ -21,13 +21,15 @@ pub(super) fn observe(
     let app_name = name(&account.spec.app_ref);
     let targets = account.spec.targets.iter().map(|target| {
         let target_name = name(&target.target_ref);
-        let credentials = live.credentials.get(&target.name);
-        TargetEntry {
-            entry: target.name.clone(),
-            target: ctx.catalogue.target(&target_name),
-            name: target_name,
-            prepared: credentials.is_some_and(|credentials| credentials.target_ref == target.target_ref),
-        }
+        let service = ctx.catalogue.target(&target_name);
+        let generation = match &service {
+            Lookup::Found(service) => service.metadata.generation,
+            Lookup::Missing | Lookup::Unreadable => None,
+        };
+        let prepared = live.credentials.get(&target.name).is_some_and(|credentials| {
+            credentials.target_ref == target.target_ref && credentials.target_generation == generation
+        });
+        TargetEntry { entry: target.name.clone(), target: service, name: target_name, prepared }
     });
     Observed {
         namespace: namespace.to_owned(),

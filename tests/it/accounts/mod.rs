@@ -12,6 +12,7 @@ mod mistakes;
 mod references;
 mod restarts;
 mod rotation;
+mod target_change;
 mod tokens;
 mod unreadable;
 mod unreliable_targets;
