@@ -165,6 +165,13 @@ async fn a_new_token_of_the_listener_is_taken_up_on_request_and_with_the_next_re
     }
     world.wait_ready("alice", "True", "Succeeded").await;
     assert_used_once(&report(&world, "alice").await);
+    // The token is stored before Spotify is asked whose it is.
+    wait_until("Spotify to be asked whose each token is", DEADLINE, async || {
+        let asked = world.script.requests(&RecordFilter::at(Endpoint::Me)).await.ok()?;
+        (asked.len() >= 3).then_some(())
+    })
+    .await
+    .unwrap();
     let identified = world.script.requests(&RecordFilter::at(Endpoint::Me)).await.unwrap();
     assert_eq!(identified.len(), 3, "Spotify is asked once for each new token whose it is");
 }
