@@ -1,30 +1,9 @@
-//! Labels and keys of the Secrets that the custom resources refer to.
+//! Labels and names of the Secrets that the custom resources refer to.
 
 use std::fmt;
 
 /// The label that says what a Secret may be used for; without it a Secret is not read (`SecretNotLabelled`).
 pub const USE_LABEL: &str = "scrobble-operator.io/use";
-
-/// Key of a token Secret: the OAuth refresh token, the only key a human must give.
-pub const REFRESH_TOKEN_KEY: &str = "refresh-token";
-
-/// Key of a token Secret: the access token of the newest exchange.
-pub const ACCESS_TOKEN_KEY: &str = "access-token";
-
-/// Key of a token Secret: when the access token ends, RFC 3339.
-pub const EXPIRES_AT_KEY: &str = "expires-at";
-
-/// Key of a token Secret: the granted scopes, separated by spaces (RFC 6749 section 3.3).
-pub const SCOPE_KEY: &str = "scope";
-
-/// Key of a token Secret: when the listener authorized the app, RFC 3339.
-pub const AUTHORIZED_AT_KEY: &str = "authorized-at";
-
-/// Key of a token Secret: `confidential` or `pkce`, how the token was obtained.
-pub const FLOW_KEY: &str = "flow";
-
-/// Prefix of the data keys that the operator adds to a token Secret for its own use.
-pub const OPERATOR_KEY_PREFIX: &str = "scrobble-operator.";
 
 /// Name prefix of the operator's own Secret of an account that holds the newest refresh token; the account's uid follows.
 pub const STATE_SECRET_PREFIX: &str = "scrobble-operator-state-";

@@ -98,14 +98,7 @@ impl Election {
         let before_until = current.as_ref().and_then(|current| current.renew_time);
         let now = clock.real_now();
         let renewed = Instant::now();
-        let record = LeaseRecord {
-            holder: Some(self.holder.clone()),
-            acquire_time: Some(now),
-            renew_time: Some(now),
-            duration_seconds: whole_seconds(self.lease_duration),
-            transitions: current.as_ref().map_or(0, |current| current.transitions.saturating_add(1)),
-            resource_version: current.map(|current| current.resource_version).unwrap_or_default(),
-        };
+        let record = self.taken(now, current);
         match cluster.write_lease(&self.lease, &record).await {
             Ok(record) => Some(Held { record, renewed, before_until }),
             Err(ClusterError::Conflict { .. }) => None,
@@ -123,16 +116,19 @@ impl Election {
     }
 
     fn unkept(&self, clock: &dyn Clock) -> Held {
-        let now = clock.real_now();
-        let record = LeaseRecord {
+        Held { record: self.taken(clock.real_now(), None), renewed: Instant::now(), before_until: None }
+    }
+
+    /// The Lease as this process takes it over, or creates it.
+    fn taken(&self, now: Timestamp, current: Option<LeaseRecord>) -> LeaseRecord {
+        LeaseRecord {
             holder: Some(self.holder.clone()),
             acquire_time: Some(now),
             renew_time: Some(now),
             duration_seconds: whole_seconds(self.lease_duration),
-            transitions: 0,
-            resource_version: String::new(),
-        };
-        Held { record, renewed: Instant::now(), before_until: None }
+            transitions: current.as_ref().map_or(0, |current| current.transitions.saturating_add(1)),
+            resource_version: current.map(|current| current.resource_version).unwrap_or_default(),
+        }
     }
 
     /// Renews the Lease until `stop`; returns early, with false, where it was lost. Work has to end then, before the

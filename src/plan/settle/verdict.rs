@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::authorization::AUTHORIZATION_LIFE;
 use super::mismatch;
 use crate::api::condition::{ConditionType, Reason, find_condition};
 use crate::api::v1alpha1::{FailureType, SpotifyAccount};
@@ -30,8 +31,6 @@ pub enum Verdict {
     Wrong(Problem),
 }
 
-/// Spotify lets an authorization live for so long.
-const AUTHORIZATION_LIFE: SignedDuration = SignedDuration::from_hours(24 * 180);
 /// A dead token is tried again after an hour, then once a day: false revocations have happened.
 const FIRST_PROBE: SignedDuration = SignedDuration::from_hours(1);
 const LATER_PROBE: SignedDuration = SignedDuration::from_hours(24);
