@@ -134,7 +134,7 @@ pub fn run(arguments: RunArguments) -> Result<(), String> {
         Format::Text => LogFormat::Text,
     };
     telemetry::start(format, &arguments.log_level);
-    arm_failpoint();
+    arm_failpoints()?;
     let configuration = configuration(arguments)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| chain(&error))?;
     runtime.block_on(runtime::run(configuration)).map_err(|error| chain(&error))
@@ -223,14 +223,21 @@ fn clock() -> Result<OperatorClock, String> {
 }
 
 #[cfg(feature = "testing")]
-fn arm_failpoint() {
-    if let Some(point) = environment("SCROBBLE_OPERATOR_FAILPOINT") {
-        crate::reconcile::failpoint::arm(point);
+fn arm_failpoints() -> Result<(), String> {
+    use crate::reconcile::failpoint::{Failpoints, arm};
+
+    if let Some(text) = environment("SCROBBLE_OPERATOR_FAILPOINT") {
+        let gate = environment("SCROBBLE_OPERATOR_FAILPOINT_GATE").map(PathBuf::from);
+        arm(Failpoints::parse(&text, gate)?);
     }
+    Ok(())
 }
 
 #[cfg(not(feature = "testing"))]
-fn arm_failpoint() {}
+#[expect(clippy::unnecessary_wraps, reason = "the test build's failpoints can be refused")]
+fn arm_failpoints() -> Result<(), String> {
+    Ok(())
+}
 
 /// An error with its causes, in one line.
 fn chain(error: &dyn Error) -> String {

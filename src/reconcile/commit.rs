@@ -59,7 +59,7 @@ pub(super) async fn commit(ctx: &Arc<Context>, commit: Commit) -> Exchanged {
     };
     let started = Instant::now();
     let stored = store(ctx, &commit, &new).await;
-    failpoint::reached("committed");
+    failpoint::reached("committed", &commit.exchange.account).await;
     let Stored { secret, state } = match stored {
         Ok(stored) => stored,
         Err(outcome) => return outcome.into(),
@@ -74,6 +74,7 @@ pub(super) async fn commit(ctx: &Arc<Context>, commit: Commit) -> Exchanged {
         Some(_) => finalizer::ensure(ctx, &commit.exchange.account, &commit.exchange.namespace).await,
         None => None,
     };
+    failpoint::reached("finalized", &commit.exchange.account).await;
     let known_scopes = &before.in_use.view.scopes;
     let view = TokenView {
         expires_at: Some(new.access.expires_at),
@@ -113,7 +114,7 @@ async fn store(ctx: &Context, commit: &Commit, new: &NewTokens) -> Result<Stored
     loop {
         if !store.is_state_stored() {
             match store.put_state().await {
-                Written::Done => failpoint::reached("state-stored"),
+                Written::Done => failpoint::reached("state-stored", &commit.exchange.account).await,
                 Written::Again => continue,
                 Written::Superseded => return Err(superseded()),
                 Written::NotYet(error) => {

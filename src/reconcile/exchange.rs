@@ -15,7 +15,7 @@ use super::commit::{self, Commit};
 use super::context::Context;
 use super::in_flight::{Busy, Turn};
 use super::live::LiveToken;
-use super::token;
+use super::{failpoint, token};
 use crate::adapters::kube::ClusterError;
 use crate::adapters::kube::secrets::SecretContent;
 use crate::adapters::spotify::{AppCredentials, EXCHANGE_DEADLINE};
@@ -91,6 +91,7 @@ pub(super) async fn refresh(ctx: &Arc<Context>, exchange: Exchange) -> Exchanged
 }
 
 async fn claim_exchange_commit(ctx: &Arc<Context>, mut exchange: Exchange, turn: &Turn) -> Exchanged {
+    failpoint::reached("loaded", &exchange.account).await;
     let mut tries = 0;
     let claimed = loop {
         if let Some(until) = foreign_claim(ctx, &exchange) {
@@ -108,14 +109,15 @@ async fn claim_exchange_commit(ctx: &Arc<Context>, mut exchange: Exchange, turn:
         }
     };
     let interrupted = exchange.token.in_use.view.interrupted;
-    super::failpoint::reached("claimed");
+    failpoint::reached("claimed", &exchange.account).await;
     if !ctx.tenure.holds() {
         release(ctx, &exchange, &claimed, interrupted.is_some()).await;
         return RefreshOutcome::Conflict.into();
     }
+    failpoint::reached("sending", &exchange.account).await;
     let answer = ctx.spotify.refresh(&exchange.app, &exchange.token.in_use.refresh_token, claimed.send_before).await;
     let answered = Instant::now();
-    super::failpoint::reached("exchanged");
+    failpoint::reached("exchanged", &exchange.account).await;
     let outcome = match answer {
         TokenAnswer::Granted(grant) => {
             turn.commits();

@@ -1,23 +1,174 @@
-//! Points at which a test stops the process for good. Release builds do not contain them.
+//! Points at which a test stops the process, holds it, or lets it panic. Release builds do not contain them.
+//!
+//! The points of a refresh, in their order: `begun` (a pass), `loaded` (nothing is claimed yet), `claimed` (the claim
+//! stands), `sending` (the request leaves), `exchanged` (the answer is there, nothing is stored), `state-stored` (the
+//! state Secret holds a rotated token), `committed` (the token Secret holds it, too), `finalized`, `recorded` (the
+//! status tells it).
 
-/// Ends the process here if a test asks for it: `SCROBBLE_OPERATOR_FAILPOINT` names the point.
+#[cfg(not(feature = "testing"))]
+use std::future::{Ready, ready};
+
+use crate::api::v1alpha1::SpotifyAccount;
 #[cfg(feature = "testing")]
-pub fn reached(point: &str) {
-    if ARMED.get().is_some_and(|armed| armed == point) {
-        std::process::abort();
-    }
-}
+pub use armed::{Failpoints, arm, reached};
 
 /// Nothing, outside of tests.
 #[cfg(not(feature = "testing"))]
 #[inline]
-pub fn reached(_point: &str) {}
+pub fn reached(_point: &str, _account: &SpotifyAccount) -> Ready<()> {
+    ready(())
+}
 
 #[cfg(feature = "testing")]
-static ARMED: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+mod armed {
+    use std::path::PathBuf;
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
 
-/// Arms a failpoint for the rest of the process's life.
-#[cfg(feature = "testing")]
-pub fn arm(point: String) {
-    let _ = ARMED.set(point);
+    use super::SpotifyAccount;
+
+    /// How often a held task looks whether its gate is open.
+    const LOOK: Duration = Duration::from_millis(2);
+
+    static ARMED: OnceLock<Failpoints> = OnceLock::new();
+
+    /// Where the process fails, and how.
+    #[derive(Debug)]
+    pub struct Failpoints {
+        points: Vec<Failpoint>,
+        gate: Option<PathBuf>,
+    }
+
+    #[derive(Debug)]
+    struct Failpoint {
+        action: Action,
+        point: String,
+        account: Option<String>,
+        /// The passing at which it strikes, from 1.
+        at: u32,
+        passed: AtomicU32,
+    }
+
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    enum Action {
+        /// The process is gone, as by a kill.
+        Abort,
+        /// Whoever comes by stays until the gate is there; the rest of the process goes on.
+        Hold,
+        /// Whoever comes by panics.
+        Panic,
+    }
+
+    impl Failpoints {
+        /// Reads `[abort:|hold:|panic:]<point>[@<account>][#<n>]`, several of them separated by commas. Without an action
+        /// the process aborts; `#<n>` lets the first n - 1 pass. `gate` is the file whose existence lets all go on that
+        /// are held.
+        ///
+        /// # Errors
+        /// What cannot be read.
+        pub fn parse(text: &str, gate: Option<PathBuf>) -> Result<Self, String> {
+            let points = text.split(',').map(str::trim).filter(|text| !text.is_empty()).map(Failpoint::parse);
+            let points = points.collect::<Result<Vec<_>, _>>()?;
+            if gate.is_none() && points.iter().any(|point| point.action == Action::Hold) {
+                return Err("a failpoint that holds needs a gate".to_owned());
+            }
+            Ok(Self { points, gate })
+        }
+
+        /// What happens to an account that comes by.
+        fn strikes(&self, point: &str, account: &str) -> Option<Action> {
+            let comes_by = |failpoint: &&Failpoint| {
+                failpoint.point == point && failpoint.account.as_deref().is_none_or(|only| only == account)
+            };
+            let struck = self.points.iter().filter(comes_by).filter(|failpoint| {
+                let passing = failpoint.passed.fetch_add(1, Ordering::SeqCst) + 1;
+                if failpoint.action == Action::Hold { passing >= failpoint.at } else { passing == failpoint.at }
+            });
+            struck.map(|failpoint| failpoint.action).last()
+        }
+    }
+
+    impl Failpoint {
+        fn parse(text: &str) -> Result<Self, String> {
+            let (action, rest) = match text.split_once(':') {
+                None => (Action::Abort, text),
+                Some(("abort", rest)) => (Action::Abort, rest),
+                Some(("hold", rest)) => (Action::Hold, rest),
+                Some(("panic", rest)) => (Action::Panic, rest),
+                Some((other, _)) => return Err(format!("a failpoint cannot {other}")),
+            };
+            let (rest, at) = match rest.split_once('#') {
+                None => (rest, 1),
+                Some((rest, number)) => (rest, number.parse().map_err(|_| format!("{number} is not a number"))?),
+            };
+            let (point, account) = match rest.split_once('@') {
+                None => (rest, None),
+                Some((point, account)) => (point, Some(account.to_owned())),
+            };
+            Ok(Self { action, point: point.to_owned(), account, at, passed: AtomicU32::new(0) })
+        }
+    }
+
+    /// Arms failpoints for the rest of the process's life.
+    pub fn arm(failpoints: Failpoints) {
+        let _ = ARMED.set(failpoints);
+    }
+
+    /// Does here what a test asks for.
+    ///
+    /// # Panics
+    /// Where a test asks for it.
+    pub async fn reached(point: &str, account: &SpotifyAccount) {
+        let Some(armed) = ARMED.get() else { return };
+        let name = account.metadata.name.as_deref().unwrap_or_default();
+        match armed.strikes(point, name) {
+            None => {}
+            Some(Action::Abort) => std::process::abort(),
+            Some(Action::Hold) => held(armed, point, name).await,
+            #[expect(clippy::panic, reason = "what a test asks for")]
+            Some(Action::Panic) => panic!("at a failpoint"),
+        }
+    }
+
+    async fn held(armed: &Failpoints, point: &str, name: &str) {
+        let Some(gate) = &armed.gate else { return };
+        if gate.exists() {
+            return;
+        }
+        tracing::info!(point, name, "held at a failpoint");
+        while !gate.exists() {
+            tokio::time::sleep(LOOK).await;
+        }
+        tracing::info!(point, name, "goes on from a failpoint");
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        fn failpoints(text: &str) -> Failpoints {
+            Failpoints::parse(text, Some("gate".into())).unwrap()
+        }
+
+        #[test]
+        fn the_point_the_account_and_the_passing_are_told_apart() {
+            let armed = failpoints("claimed#2,hold:sending@alice, panic:begun@bob");
+            assert_eq!(armed.strikes("claimed", "alice"), None);
+            assert_eq!(armed.strikes("claimed", "bob"), Some(Action::Abort));
+            assert_eq!(armed.strikes("claimed", "bob"), None, "once");
+            assert_eq!(armed.strikes("sending", "bob"), None);
+            assert_eq!(armed.strikes("sending", "alice"), Some(Action::Hold));
+            assert_eq!(armed.strikes("sending", "alice"), Some(Action::Hold), "again and again");
+            assert_eq!(armed.strikes("begun", "bob"), Some(Action::Panic));
+        }
+
+        #[test]
+        fn what_cannot_be_read_is_refused() {
+            for text in ["drop:claimed", "claimed#often"] {
+                assert!(Failpoints::parse(text, None).is_err(), "{text}");
+            }
+            assert!(Failpoints::parse("hold:claimed", None).is_err(), "nothing would open it");
+        }
+    }
 }

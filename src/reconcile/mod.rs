@@ -128,6 +128,7 @@ async fn pass(
         ctx.live.forget(&uid);
         return Ok(deletion::hand_back(ctx, watched, name).await);
     }
+    failpoint::reached("begun", watched).await;
     let live = ctx.live.of(&uid);
     let mut live = live.lock().await;
     let live = &mut *live;
@@ -161,6 +162,7 @@ async fn pass(
         if refreshes && matches!(progress.refresh, Some(RefreshOutcome::Refreshed { .. })) {
             // The life of the token is shown at once, not after the slowest target.
             settle_and_record(ctx, live, &mut account, &mut stored, name, holder, &progress).await?;
+            failpoint::reached("recorded", &account).await;
         }
     }
     let settled = settle_and_record(ctx, live, &mut account, &mut stored, name, holder, &progress).await?;
