@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help tools generate build test lint demo clean
+.PHONY: help tools generate build test chaos lint demo clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -26,6 +26,14 @@ test: ## run all tests against a real control plane
 	export SCROBBLE_OPERATOR_TOOLS="$$tools"; \
 	$(CARGO) build --workspace --features testing --all-targets && \
 	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-8} $(CARGO) test --workspace --features testing
+
+# A short run of the same is part of `make test`. The compiler's words are left out, not those of the run.
+chaos: ## kill the operator more than 200 times under all rotation policies; fails where a token is lost without need
+	@tools=$$(tools/build) || exit 1; \
+	tools=$$(printf '%s\n' "$$tools" | tail -n 1); \
+	export SCROBBLE_OPERATOR_TOOLS="$$tools" SCROBBLE_OPERATOR_CHAOS=full; \
+	$(CARGO) build -q --features testing --bins && \
+	$(CARGO) test -q --features testing --test it -- --nocapture chaos::
 
 lint: ## check the format and the lints
 	$(CARGO) fmt --all --check

@@ -13,6 +13,7 @@
 mod accounts;
 mod api;
 mod architecture;
+mod chaos;
 mod chart;
 mod control_plane;
 mod documents;

@@ -1,7 +1,7 @@
 //! The API server's audit log: who asked for what, and what the answer was.
 //!
-//! Requests for the operator's own kinds are logged with their bodies, all others (Secrets among them) without. Every
-//! request is logged once it is answered; a watch also when it begins.
+//! Requests for the operator's own kinds are logged with their bodies, and what a `ServiceAccount` writes into Secrets with
+//! the body of the request; all others without. Every request is logged once it is answered; a watch also when it begins.
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
@@ -26,6 +26,10 @@ omitManagedFields: true
 rules:
   - level: RequestResponse
     resources: [{group: scrobble-operator.io}]
+  - level: Request
+    userGroups: ['system:serviceaccounts']
+    verbs: [create, update, patch]
+    resources: [{group: '', resources: [secrets]}]
   - level: Metadata
 ";
 
@@ -36,6 +40,8 @@ pub struct Marker(u64);
 /// One line of the audit log.
 #[derive(Clone, Debug)]
 pub struct AuditEntry {
+    /// When the request arrived.
+    pub received_time: Timestamp,
     /// When this stage was reached.
     pub time: Timestamp,
     /// `ResponseComplete`, `ResponseStarted` (of a watch) or `Panic`.
@@ -62,7 +68,7 @@ pub struct AuditEntry {
     pub uri: String,
     /// What the client called itself.
     pub user_agent: String,
-    /// The body of the request, for the operator's own kinds.
+    /// The body of the request, for the operator's own kinds and for Secrets that a `ServiceAccount` writes.
     pub request: Option<Value>,
     /// The body of the answer, for the operator's own kinds.
     pub response: Option<Value>,
@@ -121,6 +127,20 @@ impl AuditLog {
     /// The entries after the marker. An answer may reach its client a moment before its entry is here: see
     /// [`AuditLog::settle`].
     pub fn entries_since(&self, marker: Marker) -> Result<Vec<AuditEntry>, Error> {
+        self.read(marker, |_| true).map(|(entries, _)| entries)
+    }
+
+    /// The entries after the marker that are about one namespace, and the marker after all that was read. For whoever
+    /// reads a long log bit by bit: other lines are not parsed.
+    pub fn entries_in(&self, namespace: &str, marker: Marker) -> Result<(Vec<AuditEntry>, Marker), Error> {
+        let about = format!("\"namespace\":\"{namespace}\"");
+        let (mut entries, read) =
+            self.read(marker, |line| line.windows(about.len()).any(|part| part == about.as_bytes()))?;
+        entries.retain(|entry| entry.is_in(namespace));
+        Ok((entries, read))
+    }
+
+    fn read(&self, marker: Marker, wanted: impl Fn(&[u8]) -> bool) -> Result<(Vec<AuditEntry>, Marker), Error> {
         let mut text = Vec::new();
         File::open(&self.path)
             .and_then(|mut file| {
@@ -130,9 +150,12 @@ impl AuditLog {
             .map_err(Error::io("read the audit log"))?;
         // The last line may be half written.
         let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-        let entries =
-            text.get(..whole).unwrap_or_default().split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        entries.map(|line| parse(line).map_err(|source| Error::io("parse the audit log")(source.into()))).collect()
+        let lines = text.get(..whole).unwrap_or_default().split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        let entries = lines
+            .filter(|line| wanted(line))
+            .map(|line| parse(line).map_err(|source| Error::io("parse the audit log")(source.into())))
+            .collect::<Result<_, _>>()?;
+        Ok((entries, Marker(marker.0 + whole as u64)))
     }
 
     /// The requests after the marker by one user that changed something in one namespace.
@@ -179,6 +202,7 @@ struct Line {
     response_status: Status,
     request_object: Option<Value>,
     response_object: Option<Value>,
+    request_received_timestamp: Timestamp,
     stage_timestamp: Timestamp,
 }
 
@@ -207,6 +231,7 @@ struct Status {
 fn parse(line: &[u8]) -> Result<AuditEntry, serde_json::Error> {
     let line: Line = serde_json::from_slice(line)?;
     Ok(AuditEntry {
+        received_time: line.request_received_timestamp,
         time: line.stage_timestamp,
         stage: line.stage,
         user: line.user.username,

@@ -1,6 +1,6 @@
 //! SIGKILL at random moments while plays are flowing: repeats are the same bytes, nothing is lost, nothing is doubled.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use rand::rngs::StdRng;
@@ -9,18 +9,13 @@ use scrobble_harness::{OperatorProcess, wait_until};
 use scrobble_operator::api::v1alpha1::SpotifyAccountStatus;
 use scrobble_simulator::api::{Delivery, Effect, Endpoint, Listen, NewFault, NewGenerator, RecordFilter};
 
+use crate::chaos::seed;
 use crate::world::{DEADLINE, World};
 
 const LISTENERS: [&str; 3] = ["alice", "bob", "carol"];
 const INTERVAL: Duration = Duration::from_secs(2);
 /// A life of the operator ends within this, the time until it works included.
 const LONGEST_LIFE: u64 = 4_000;
-
-/// A seed to choose moments by: another one each time, or the one of a run to be repeated.
-fn seed() -> u64 {
-    let given = std::env::var("SCROBBLE_TEST_SEED").ok().and_then(|text| text.parse().ok());
-    given.unwrap_or_else(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs())
-}
 
 /// Waits until a service has taken plays and keeps its answer to itself; the moment when a kill leads to a repeat.
 async fn wait_until_taken(world: &World, endpoint: Endpoint) {

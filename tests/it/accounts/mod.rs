@@ -13,7 +13,7 @@ mod references;
 mod restarts;
 mod rotation;
 mod target_change;
-mod tokens;
+pub mod tokens;
 mod unreadable;
 mod unreliable_targets;
 mod upstream;
