@@ -53,6 +53,7 @@ pub fn in_use(secret: TokenSecret, state: Option<&StateSecret>, account_uid: &st
     let view = TokenView {
         expires_at: access.as_ref().map(|access| access.expires_at),
         authorization_id: mark.authorization.clone(),
+        token_id: mark.token.clone(),
         authorized_at,
         flow: secret.flow,
         scopes: scopes(secret.scope.as_deref()),

@@ -5,6 +5,7 @@
 
 pub mod app;
 pub mod breaker;
+pub mod claim;
 pub mod delivery;
 pub mod lineage;
 pub mod observed;

@@ -50,6 +50,8 @@ pub struct TokenView {
     pub expires_at: Option<Timestamp>,
     /// Names the authorization: the same for all tokens that one sign-in led to.
     pub authorization_id: String,
+    /// Names the refresh token: another one after each rotation.
+    pub token_id: String,
     /// When the listener signed in, if the Secret says.
     pub authorized_at: Option<Timestamp>,
     /// How the token was obtained, if the Secret says.

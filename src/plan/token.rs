@@ -88,19 +88,17 @@ pub(super) fn still_refused(account: &SpotifyAccount, progress: &Progress) -> bo
         None => return false,
     };
     let Some(status) = &account.status else { return false };
-    let refused = matches!(
-        authorized_reason(status),
-        Some(
-            Reason::AuthorizationRevoked
-                | Reason::AuthorizationExpired
-                | Reason::RefreshInterrupted
-                | Reason::ListenerMismatch
-                | Reason::ScopeInsufficient
-                | Reason::ConfigurationInvalid
-        )
-    );
+    let known = status.authorization.as_ref();
+    let same_token = known.is_some_and(|known| known.refused_token_id.as_ref() == Some(&token.token_id));
+    let known = known.and_then(|known| known.authorization_id.as_deref());
+    let same_authorization = known.is_some_and(|id| id.trim_start_matches(UNVERIFIED) == token.authorization_id);
+    let refused = match authorized_reason(status) {
+        // Another token of the same authorization may work: somebody who was cut off may have stored it after all.
+        Some(Reason::AuthorizationRevoked | Reason::AuthorizationExpired | Reason::RefreshInterrupted) => same_token,
+        Some(Reason::ListenerMismatch | Reason::ScopeInsufficient | Reason::ConfigurationInvalid) => same_authorization,
+        _ => false,
+    };
     // What was decided without asking Spotify has no next attempt: a change of any key may have mended it.
     let probed = status.failures.as_ref().is_some_and(|failures| failures.next_attempt_time.is_some());
-    let known = status.authorization.as_ref().and_then(|known| known.authorization_id.as_deref());
-    refused && probed && known.is_some_and(|known| known.trim_start_matches(UNVERIFIED) == token.authorization_id)
+    refused && probed
 }

@@ -8,7 +8,7 @@ use futures::future::join_all;
 use super::context::Context;
 use super::exchange::{self, Exchange};
 use super::live::{Live, LiveCredentials};
-use super::{secret_access, token};
+use super::{refusal, secret_access, token};
 use crate::adapters::spotify::AppCredentials;
 use crate::adapters::targets::{Scrobble, Service};
 use crate::api::secret::SecretUse;
@@ -67,7 +67,8 @@ async fn load_token(
     progress: &mut Progress,
 ) {
     live.token = None;
-    progress.token = Some(match token::load(account, &observed.namespace, ctx).await {
+    let load = || token::load(account, &observed.namespace, ctx);
+    progress.token = Some(match refusal::confirmed(account, load).await {
         Ok(loaded) => {
             let view = loaded.in_use.view.clone();
             if loaded.in_use.put_back && !live.put_back_announced {
@@ -96,7 +97,7 @@ async fn refresh(
     }
     let outcome = match live.token.take() {
         None => RefreshOutcome::Conflict,
-        Some(held) => match app_credentials(ctx, observed, held.in_use.view.flow).await {
+        Some(held) => match app_credentials(ctx, account, observed, held.in_use.view.flow).await {
             Err(outcome) => outcome,
             Ok(app) => {
                 let exchange =
@@ -117,6 +118,7 @@ async fn refresh(
 /// The app's side of a refresh, if the token's flow fits it.
 async fn app_credentials(
     ctx: &Context,
+    account: &SpotifyAccount,
     observed: &Observed,
     flow: Option<Flow>,
 ) -> Result<AppCredentials, RefreshOutcome> {
@@ -129,7 +131,8 @@ async fn app_credentials(
         (None, _) => Ok(AppCredentials { client_id, client_secret: None }),
         (Some(reference), _) => {
             let name = ObjectName::new(&observed.app_name.namespace, &reference.name);
-            match secret_access::credential(ctx, &name, &reference.key, SecretUse::Client).await {
+            let read = || secret_access::credential(ctx, &name, &reference.key, SecretUse::Client);
+            match refusal::confirmed(account, read).await {
                 Ok(secret) => Ok(AppCredentials { client_id, client_secret: Some(secret) }),
                 Err(trouble) => Err(RefreshOutcome::ClientSecret(trouble)),
             }
@@ -252,6 +255,9 @@ async fn deliver(
             .collect();
         let submission = {
             let _turn = turn.lock().await;
+            if !ctx.tenure.holds() {
+                break;
+            }
             service.submit(&ctx.http, &scrobbles).await
         };
         let taken = match &submission {

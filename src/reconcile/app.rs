@@ -33,6 +33,7 @@ pub async fn reconcile_app(guarded: Arc<DeserializeGuard<SpotifyApp>>, ctx: Arc<
     let accounts = i32::try_from(users.len()).unwrap_or(i32::MAX);
     let status = plan::app::settle(app, &secret, accounts, ctx.clock.now());
     let version = app.metadata.resource_version.clone().unwrap_or_default();
+    ctx.ensure_on_duty()?;
     written(ctx.cluster.change_status::<SpotifyApp, _>(&name, &version, app.status.as_ref(), &status).await)?;
     Ok(next(&ctx, secret.is_err()))
 }

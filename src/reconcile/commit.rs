@@ -7,7 +7,7 @@ use super::context::Context;
 use super::exchange::{Exchange, Exchanged};
 use super::live::LiveToken;
 use super::store::{Store, Stored};
-use super::{failpoint, finalizer};
+use super::{failpoint, finalizer, refusal};
 use crate::adapters::kube::ClusterError;
 use crate::adapters::kube::secrets::SecretContent;
 use crate::domain::token::{Access, Grant, RefreshToken};
@@ -18,8 +18,6 @@ use crate::plan::step::RefreshOutcome;
 
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
-/// A refusal that lasts so long is taken for what it says.
-const REFUSED_PATIENCE: Duration = Duration::from_secs(5);
 
 /// New tokens to store.
 pub(super) struct Commit {
@@ -79,6 +77,7 @@ pub(super) async fn commit(ctx: &Arc<Context>, commit: Commit) -> Exchanged {
     let view = TokenView {
         expires_at: Some(new.access.expires_at),
         authorization_id: new.mark.authorization.clone(),
+        token_id: new.mark.token.clone(),
         scopes: commit.grant.scope.as_deref().map_or_else(|| known_scopes.clone(), |scope| scopes(Some(scope))),
         interrupted: None,
         ..before.in_use.view.clone()
@@ -156,7 +155,7 @@ async fn store(ctx: &Context, commit: &Commit, new: &NewTokens) -> Result<Stored
 
 /// An API server that has just started refuses for a moment what it will allow.
 fn is_final(refused_since: &mut Option<Instant>) -> bool {
-    refused_since.get_or_insert_with(Instant::now).elapsed() >= REFUSED_PATIENCE
+    refused_since.get_or_insert_with(Instant::now).elapsed() >= refusal::PATIENCE
 }
 
 fn superseded() -> RefreshOutcome {

@@ -80,6 +80,14 @@ pub struct Context {
 }
 
 impl Context {
+    /// Asked right before every write of a pass: whoever was paused past the Lease writes nothing any more.
+    ///
+    /// # Errors
+    /// [`super::Error::OffDuty`].
+    pub(super) fn ensure_on_duty(&self) -> Result<(), super::Error> {
+        if self.tenure.holds() { Ok(()) } else { Err(super::Error::OffDuty) }
+    }
+
     /// Who was on duty when; from now on where nothing else is known.
     pub fn duty(&self) -> Duty {
         self.duty.get().copied().unwrap_or_else(|| Duty { since: self.clock.now(), before_until: None })

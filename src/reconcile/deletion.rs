@@ -40,6 +40,9 @@ pub(super) async fn hand_back(
     if ctx.exchanges.is_in_flight(&secret) && !given_up {
         return Some(RETRY);
     }
+    if !ctx.tenure.holds() {
+        return Some(RETRY);
+    }
     match write_back(ctx, account, name, &secret).await {
         Ok(()) => {}
         Err(trouble) if given_up => give_up(ctx, account, &trouble).await,
@@ -47,6 +50,9 @@ pub(super) async fn hand_back(
     }
     let kept: Vec<String> = finalizers.into_iter().filter(|finalizer| finalizer != TOKEN_HANDBACK_FINALIZER).collect();
     let version = account.metadata.resource_version.clone().unwrap_or_default();
+    if !ctx.tenure.holds() {
+        return Some(RETRY);
+    }
     match ctx.cluster.set_finalizers::<SpotifyAccount>(name, &version, &kept).await {
         Ok(_) | Err(ClusterError::NotFound { .. }) => None,
         Err(_) => Some(RETRY),

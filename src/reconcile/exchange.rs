@@ -15,7 +15,7 @@ use super::commit::{self, Commit};
 use super::context::Context;
 use super::in_flight::{Busy, Turn};
 use super::live::LiveToken;
-use super::{failpoint, token};
+use super::{failpoint, refusal, token};
 use crate::adapters::kube::ClusterError;
 use crate::adapters::kube::secrets::SecretContent;
 use crate::adapters::spotify::{AppCredentials, EXCHANGE_DEADLINE};
@@ -24,6 +24,7 @@ use crate::domain::answer::{TokenAnswer, Trouble};
 use crate::domain::digest::{TokenDigest, hexadecimal};
 use crate::domain::name::ObjectName;
 use crate::domain::token_secret::{Claim, TokenSecret, key};
+use crate::plan::claim::Finder;
 use crate::plan::step::{RefreshOutcome, SecretTrouble};
 
 /// The holder of a claim does not send after this (real time).
@@ -93,19 +94,24 @@ pub(super) async fn refresh(ctx: &Arc<Context>, exchange: Exchange) -> Exchanged
 async fn claim_exchange_commit(ctx: &Arc<Context>, mut exchange: Exchange, turn: &Turn) -> Exchanged {
     failpoint::reached("loaded", &exchange.account).await;
     let mut tries = 0;
+    let started = Instant::now();
     let claimed = loop {
+        if !ctx.tenure.holds() {
+            return RefreshOutcome::Conflict.into();
+        }
         if let Some(until) = foreign_claim(ctx, &exchange) {
             return RefreshOutcome::Claimed { until }.into();
         }
         match claim(ctx, &exchange).await {
             Ok(claimed) => break claimed,
-            Err(RefreshOutcome::Conflict) if tries < CLAIM_TRIES => {
-                tries += 1;
-                if let Err(outcome) = look_again(ctx, &mut exchange).await {
-                    return outcome.into();
-                }
+            Err(RefreshOutcome::Conflict) if tries < CLAIM_TRIES => tries += 1,
+            Err(RefreshOutcome::TokenSecret(trouble)) if refusal::is_news(&trouble, &exchange.account, started) => {
+                refusal::pause().await;
             }
             Err(outcome) => return outcome.into(),
+        }
+        if let Err(outcome) = look_again(ctx, &mut exchange).await {
+            return outcome.into();
         }
     };
     let interrupted = exchange.token.in_use.view.interrupted;
@@ -135,15 +141,20 @@ async fn claim_exchange_commit(ctx: &Arc<Context>, mut exchange: Exchange, turn:
     outcome.into()
 }
 
-/// Until when somebody else's claim keeps this process from sending: its deadline and the exchange's own.
+/// Until when somebody else's claim keeps this process from sending.
 fn foreign_claim(ctx: &Context, exchange: &Exchange) -> Option<jiff::Timestamp> {
     let content = TokenSecret::read(&exchange.token.secret.data, exchange.uid()).ok()?;
-    let claim = content.claim.filter(|claim| claim.holder != ctx.holder)?;
-    let exchange_deadline = SignedDuration::try_from(EXCHANGE_DEADLINE).unwrap_or(CLAIM_LIFE);
-    let until = claim.deadline_time.checked_add(exchange_deadline).ok()?;
-    // A deadline far ahead was not written by any holder of this version's.
-    let believable = until.duration_since(ctx.clock.real_now()) < SignedDuration::from_mins(5);
-    (until > ctx.clock.real_now() && believable).then_some(until)
+    let claim = content.claim?;
+    let seen_for = ctx.exchanges.seen_for(&exchange.secret_name(), &claim.id);
+    let now = ctx.clock.real_now();
+    let finder = Finder {
+        holder: &ctx.holder,
+        token: &exchange.token.in_use.mark.token,
+        seen_for: SignedDuration::try_from(seen_for).unwrap_or(SignedDuration::MAX),
+        now,
+        exchange_timeout: SignedDuration::try_from(EXCHANGE_DEADLINE).unwrap_or(CLAIM_LIFE),
+    };
+    finder.wait(&claim).map(|wait| now.saturating_add(wait).unwrap_or(now))
 }
 
 /// Somebody wrote the Secret: goes on with it where it still holds the same token.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -16,6 +17,7 @@ pub struct Exchanges {
     tasks: TaskTracker,
     secrets: Mutex<HashMap<ObjectName, Stage>>,
     unsent: Mutex<HashMap<ObjectName, String>>,
+    seen: Mutex<HashMap<ObjectName, (String, Instant)>>,
 }
 
 /// How far an exchange has come.
@@ -73,6 +75,18 @@ impl Exchanges {
     /// Whether nothing was sent under a claim of this process.
     pub(super) fn is_unsent(&self, secret: &ObjectName, claim: &str) -> bool {
         self.unsent().get(secret).is_some_and(|unsent| unsent == claim)
+    }
+
+    /// How long ago this process saw a claim first; this may be now.
+    pub(super) fn seen_for(&self, secret: &ObjectName, claim: &str) -> Duration {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        match seen.get(secret) {
+            Some((known, since)) if known == claim => since.elapsed(),
+            _ => {
+                seen.insert(secret.clone(), (claim.to_owned(), Instant::now()));
+                Duration::ZERO
+            }
+        }
     }
 
     fn secrets(&self) -> MutexGuard<'_, HashMap<ObjectName, Stage>> {

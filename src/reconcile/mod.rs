@@ -12,6 +12,7 @@ pub mod in_flight;
 pub mod live;
 mod observe;
 mod record;
+mod refusal;
 mod scrobble_plan;
 mod secret_access;
 mod store;

@@ -37,9 +37,7 @@ pub(super) async fn record(
             *account = Arc::new(SpotifyAccount { status: Some(settled.status.clone()), ..account.as_ref().clone() });
             return Ok(settled);
         }
-        if !ctx.tenure.holds() {
-            return Err(Error::OffDuty);
-        }
+        ctx.ensure_on_duty()?;
         let version = account.metadata.resource_version.clone().unwrap_or_default();
         let written =
             ctx.cluster.change_status::<SpotifyAccount, _>(name, &version, stored.as_ref(), &settled.status).await;

@@ -26,6 +26,7 @@ pub async fn reconcile_plan(guarded: Arc<DeserializeGuard<ScrobblePlan>>, ctx: A
     let status = plan::scrobble_plan::settle(scrobble_plan, exists, ctx.clock.now());
     let version = scrobble_plan.metadata.resource_version.clone().unwrap_or_default();
     let before = scrobble_plan.status.as_ref();
+    ctx.ensure_on_duty()?;
     written(ctx.cluster.change_cluster_status::<ScrobblePlan, _>(&name, &version, before, &status).await)?;
     Ok(Action::await_change())
 }

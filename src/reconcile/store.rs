@@ -178,8 +178,12 @@ impl<'a> Store<'a> {
         let mut change = BTreeMap::from([
             (key::ACCESS_TOKEN, text(access.token.expose())),
             (key::EXPIRES_AT, text(&format!("{:.0}", access.expires_at))),
-            (key::CLAIM, None),
         ]);
+        // Whoever was paused does not take away the claim of who went on.
+        let claim = |secret: &SecretContent| secret.data.get(key::CLAIM).map(|value| value.0.clone());
+        if claim(&self.secret) == claim(&self.commit.claimed) {
+            change.insert(key::CLAIM, None);
+        }
         // Left over from another token: it would be taken for this one's from now on.
         let left_over = authorized_at.is_some() && self.is_left_over();
         if left_over {

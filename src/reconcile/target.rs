@@ -45,6 +45,7 @@ pub async fn reconcile_target(
     let accounts = i32::try_from(users.len()).unwrap_or(i32::MAX);
     let status = plan::target::settle(target, &secrets, accounts, ctx.clock.now());
     let version = target.metadata.resource_version.clone().unwrap_or_default();
+    ctx.ensure_on_duty()?;
     written(ctx.cluster.change_status::<ScrobbleTarget, _>(&name, &version, target.status.as_ref(), &status).await)?;
     Ok(next(&ctx, secrets.is_err()))
 }

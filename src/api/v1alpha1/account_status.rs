@@ -120,6 +120,11 @@ pub struct AuthorizationStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub authorization_id: Option<String>,
+
+    /// Names the refresh token that Spotify refused last, without telling it; another one is tried when it is seen. Opaque.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub refused_token_id: Option<String>,
 }
 
 /// How a token was obtained.

@@ -16,6 +16,7 @@ pub(super) const AUTHORIZATION_LIFE: SignedDuration = SignedDuration::from_hours
 pub(super) fn settle(status: &mut SpotifyAccountStatus, observed: &Observed, progress: &Progress, now: Timestamp) {
     let Some(token) = progress.token_view(observed.token.as_ref()) else { return };
     settle_token(status, observed, progress, token);
+    remember_refused(status, progress);
     let identified = match &progress.listener {
         Some(ApiAnswer::Found(listener)) => Some(listener.account_id.clone()),
         _ => None,
@@ -36,6 +37,9 @@ pub(super) fn settle(status: &mut SpotifyAccountStatus, observed: &Observed, pro
     let prefix = if owned { "" } else { UNVERIFIED };
     authorization.authorization_id = Some(format!("{prefix}{}", token.authorization_id));
     authorization.spotify_account_id = known.or(identified);
+    if matches!(progress.refresh, Some(RefreshOutcome::Refused { refusal: Refusal::InvalidGrant { .. }, .. })) {
+        authorization.refused_token_id = Some(token.token_id.clone());
+    }
     status.authorization = Some(authorization);
 }
 
@@ -47,6 +51,13 @@ fn is_refused(progress: &Progress) -> bool {
     };
     refusal.is_some_and(|refusal| *refusal != Refusal::InvalidClient)
         || matches!(progress.listener, Some(ApiAnswer::Forbidden(Forbidden::Scope)))
+}
+
+/// A token that was taken up or that works ends what was known of a refused one.
+fn remember_refused(status: &mut SpotifyAccountStatus, progress: &Progress) {
+    if let (Some(known), Some(RefreshOutcome::Refreshed { .. })) = (&mut status.authorization, &progress.refresh) {
+        known.refused_token_id = None;
+    }
 }
 
 fn describe(authorization: &mut AuthorizationStatus, token: &TokenView, same: bool, now: Timestamp) {

@@ -180,13 +180,29 @@ fn dead(
             (Reason::AuthorizationRevoked, "Spotify no longer accepts the refresh token (invalid_grant)".to_owned())
         }
     };
+    let message = format!("{what}: the listener must authorize the app again. {}", connect(account, observed));
+    let (reason, message) = interruption_told(account, token, interrupted).unwrap_or((reason, message));
     let again = status.and_then(|status| find_condition(&status.conditions, ConditionType::Authorized));
     let probed_before =
         again.is_some_and(|condition| condition.status == "False" && condition.reason == reason.as_str());
     let wait = if probed_before { LATER_PROBE } else { FIRST_PROBE };
-    let message = format!("{what}: the listener must authorize the app again. {}", connect(account, observed));
     let problem = Problem::configuration(reason, message);
     Problem { failure: FailureType::Auth, attempted: true, not_before: Some(now + wait), ..problem }
+}
+
+/// What is told of an exchange that was cut off is what happened to this authorization, also where its trace is gone:
+/// whoever was cut off may have stored a token that no longer works.
+fn interruption_told(
+    account: &SpotifyAccount,
+    token: Option<&TokenView>,
+    interrupted: Option<Timestamp>,
+) -> Option<(Reason, String)> {
+    let status = account.status.as_ref().filter(|_| interrupted.is_none())?;
+    let id = status.authorization.as_ref()?.authorization_id.as_deref()?.trim_start_matches(token::UNVERIFIED);
+    let told = find_condition(&status.conditions, ConditionType::Authorized)?;
+    let same = token.is_some_and(|token| token.authorization_id == id);
+    (same && told.status == "False" && told.reason == Reason::RefreshInterrupted.as_str())
+        .then(|| (Reason::RefreshInterrupted, told.message.clone()))
 }
 
 fn listener(account: &SpotifyAccount, progress: &Progress, now: Timestamp) -> Option<Problem> {

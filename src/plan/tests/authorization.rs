@@ -150,7 +150,18 @@ fn an_exchange_that_was_cut_off_is_told_with_its_time() {
     };
     let status = settled(&account, &token(start()), &progress().with_refresh(outcome), start());
     assert_eq!(status.condition(ConditionType::Stalled), "True RefreshInterrupted");
-    assert!(status.message(ConditionType::Ready).contains("2026-11-23T09:57:00Z"));
+    let message = status.message(ConditionType::Ready).to_owned();
+    assert!(message.contains("2026-11-23T09:57:00Z"));
+
+    // What was cut off has stored its token after all, and that one is dead, too: it is still the same story.
+    let account = account.with_status(|known| *known = status);
+    let stored = TokenView { token_id: "token-2".to_owned(), ..token(start()) };
+    let status = settled(&account, &stored, &dead(false), start() + minutes(1));
+    assert_eq!(status.condition(ConditionType::Stalled), "True RefreshInterrupted");
+    assert_eq!(status.message(ConditionType::Ready), message);
+    let new = TokenView { authorization_id: "authorization-2".to_owned(), ..stored };
+    let status = settled(&account, &new, &dead(false), start() + minutes(1));
+    assert_eq!(status.condition(ConditionType::Stalled), "True AuthorizationRevoked");
 }
 
 #[test]

@@ -85,6 +85,7 @@ pub(super) fn token(expires_at: Timestamp) -> TokenView {
     TokenView {
         expires_at: Some(expires_at),
         authorization_id: AUTHORIZATION.to_owned(),
+        token_id: "token-1".to_owned(),
         authorized_at: None,
         flow: None,
         scopes: vec!["user-read-recently-played".to_owned()],

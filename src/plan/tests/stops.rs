@@ -12,8 +12,8 @@ use crate::domain::answer::{ApiAnswer, Delivery, Forbidden, Refusal, Submission,
 use crate::domain::name::ObjectName;
 use crate::domain::token::Flow;
 use crate::domain::token_secret::ContentProblem;
-use crate::plan::Lookup;
 use crate::plan::step::{RefreshOutcome, SecretTrouble};
+use crate::plan::{Lookup, TokenView};
 
 fn secret() -> ObjectName {
     ObjectName::new("music", "alice-spotify")
@@ -155,11 +155,35 @@ fn a_new_token_is_taken_up_within_a_minute_whatever_its_targets_say() {
     assert_eq!(world.status().condition(ConditionType::Stalled), "True AuthorizationRevoked");
 
     world.exchanges.then = Exchange::Succeeds { life: seconds(3600) };
-    world.secret.then =
-        Ok(crate::plan::TokenView { authorization_id: "authorization-2".to_owned(), ..token(world.now) });
+    let new = TokenView { authorization_id: "authorization-2".to_owned(), ..token(world.now) };
+    world.secret.then = Ok(TokenView { token_id: "token-2".to_owned(), ..new });
     world.run_for(minutes(1));
     assert_eq!(world.status().condition(ConditionType::Authorized), "True Succeeded");
     assert_eq!(world.status().condition(ConditionType::Synced), "True Succeeded");
+}
+
+#[test]
+fn another_token_of_a_refused_authorization_is_taken_up_within_a_minute_and_the_same_one_is_not() {
+    let mut world = settled_world();
+    let refusal = Refusal::InvalidGrant { expired: false };
+    world.exchanges.then = Exchange::Ends(RefreshOutcome::Refused { refusal, interrupted: Some(start()) });
+    world.surroundings.token = Some(token(world.now));
+    world.secret.then = Ok(TokenView { interrupted: Some(start()), ..token(world.now) });
+    world.run_for(minutes(30));
+    assert_eq!(world.status().condition(ConditionType::Stalled), "True RefreshInterrupted");
+    world.secret.then = Ok(token(world.now));
+    world.forget();
+    world.run_for(minutes(10));
+    assert_eq!(world.questions(), 0, "its trace is gone, and it is the token that was refused: {:?}", world.passes);
+
+    // Who was cut off has stored what it got.
+    world.secret.then = Ok(TokenView { token_id: "token-2".to_owned(), ..token(world.now) });
+    world.exchanges.then = Exchange::Succeeds { life: minutes(60) };
+    world.run_for(minutes(2));
+    assert_eq!(world.status().condition(ConditionType::Ready), "True Succeeded");
+    assert_eq!(world.status().condition(ConditionType::Ready), "True Succeeded");
+    assert_eq!(world.status().condition(ConditionType::Stalled), "");
+    assert_eq!(world.status().authorization.as_ref().unwrap().refused_token_id, None);
 }
 
 #[test]
