@@ -176,6 +176,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::random::config;
 
     fn ledgers() -> impl Strategy<Value = Ledger> {
         (0_usize..17).prop_flat_map(|attachments| {
@@ -203,6 +204,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(config(256))]
+
         #[test]
         fn what_is_written_is_read_back(ledger in ledgers()) {
             prop_assert_eq!(decode(&encode(&ledger)), Ok(ledger));

@@ -7,6 +7,8 @@ pub mod ledger_codec;
 pub mod listener;
 pub mod name;
 pub mod play;
+#[cfg(test)]
+pub(crate) mod random;
 pub mod state_secret;
 pub mod token;
 pub mod token_secret;

@@ -58,6 +58,7 @@ pub fn in_use(secret: TokenSecret, state: Option<&StateSecret>, account_uid: &st
         flow: secret.flow,
         scopes: scopes(secret.scope.as_deref()),
         interrupted,
+        refused: false,
     };
     TokenInUse { refresh_token, access, view, mark, put_back: replaced && !half_committed }
 }

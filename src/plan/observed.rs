@@ -60,6 +60,8 @@ pub struct TokenView {
     pub scopes: Vec<String>,
     /// Whether a claim of another process is open on this token: an exchange may have been cut off.
     pub interrupted: Option<Timestamp>,
+    /// Spotify's Web API has refused this access token, which is not asked about again.
+    pub refused: bool,
 }
 
 /// From when to when somebody was on duty.

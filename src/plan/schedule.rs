@@ -287,6 +287,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::random::config;
 
     fn time(seconds: i64) -> Timestamp {
         Timestamp::from_second(1_795_000_000 + seconds).unwrap()
@@ -304,6 +305,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(config(256))]
+
         #[test]
         fn reads_are_never_further_apart_than_the_interval(uid in "[a-f0-9]{8}", interval in 1_i64..86_400, at in 0_i64..10_000_000) {
             let next = slot_after(&uid, seconds(interval), time(at));

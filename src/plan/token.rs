@@ -31,7 +31,7 @@ pub(super) fn steps(
     }
     if !refreshed && !is_fresh(token, observed, now) {
         // A restart, or another process, may have left a newer token in the Secret than this process holds.
-        let step = if progress.token.is_none() { Step::LoadToken } else { Step::Refresh { forced: false } };
+        let step = if progress.token.is_none() { Step::LoadToken } else { Step::Refresh { forced: token.refused } };
         return Some(vec![step]);
     }
     if is_identified(account, token) {
@@ -45,9 +45,10 @@ pub(super) fn steps(
     }
 }
 
-/// Whether the access token has more than the buffer left.
+/// Whether the access token has more than the buffer left, and was not refused: what Spotify said no to is replaced, not
+/// shown again.
 fn is_fresh(token: &TokenView, observed: &Observed, now: Timestamp) -> bool {
-    token.expires_at.is_some_and(|end| end.duration_since(now) > observed.settings.refresh_buffer)
+    !token.refused && token.expires_at.is_some_and(|end| end.duration_since(now) > observed.settings.refresh_buffer)
 }
 
 /// Before an authorization's id: Spotify has not told yet whom it belongs to, or that it is somebody else.

@@ -70,13 +70,12 @@ async fn load_token(
     let load = || token::load(account, &observed.namespace, ctx);
     progress.token = Some(match refusal::confirmed(account, load).await {
         Ok(loaded) => {
-            let view = loaded.in_use.view.clone();
             if loaded.in_use.put_back && !live.put_back_announced {
                 live.put_back_announced = true;
                 token::announce_put_back(ctx, account).await;
             }
             live.token = Some(loaded);
-            Ok(view)
+            live.token_view().ok_or(SecretTrouble::Cluster)
         }
         Err(trouble) => Err(trouble),
     });
@@ -140,11 +139,15 @@ async fn app_credentials(
     }
 }
 
-async fn identify(ctx: &Context, live: &Live, progress: &mut Progress) {
-    progress.listener = Some(match access(live) {
+async fn identify(ctx: &Context, live: &mut Live, progress: &mut Progress) {
+    let answer = match access(live) {
         Some(token) => ctx.spotify.listener(token).await,
         None => ApiAnswer::Unauthorized,
-    });
+    };
+    if answer == ApiAnswer::Unauthorized {
+        live.refuse();
+    }
+    progress.listener = Some(answer);
 }
 
 async fn read(ctx: &Context, live: &mut Live, progress: &mut Progress) {
@@ -159,7 +162,10 @@ async fn read(ctx: &Context, live: &mut Live, progress: &mut Progress) {
             progress.read_time = Some(time);
             ApiAnswer::Found(Arc::new(page))
         }
-        ApiAnswer::Unauthorized => ApiAnswer::Unauthorized,
+        ApiAnswer::Unauthorized => {
+            live.refuse();
+            ApiAnswer::Unauthorized
+        }
         ApiAnswer::Forbidden(forbidden) => ApiAnswer::Forbidden(forbidden),
         ApiAnswer::RateLimited { retry_after, quota } => ApiAnswer::RateLimited { retry_after, quota },
         ApiAnswer::Failed(trouble) => ApiAnswer::Failed(trouble),

@@ -80,6 +80,7 @@ pub(super) async fn commit(ctx: &Arc<Context>, commit: Commit) -> Exchanged {
         token_id: new.mark.token.clone(),
         scopes: commit.grant.scope.as_deref().map_or_else(|| known_scopes.clone(), |scope| scopes(Some(scope))),
         interrupted: None,
+        refused: false,
         ..before.in_use.view.clone()
     };
     let outcome = RefreshOutcome::Refreshed { token: view.clone(), time, rotated: new.rotated };

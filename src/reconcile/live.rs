@@ -11,6 +11,8 @@ use crate::adapters::kube::secrets::SecretContent;
 use crate::api::v1alpha1::{NamespacedReference, SpotifyAccount, SpotifyAccountStatus};
 use crate::domain::play::Page;
 use crate::domain::state_secret::StateSecret;
+use crate::domain::token::AccessToken;
+use crate::plan::TokenView;
 use crate::plan::lineage::TokenInUse;
 
 /// A token as this process holds it.
@@ -62,6 +64,8 @@ pub struct Live {
     pub unwritten: Option<Unwritten>,
     /// The token.
     pub token: Option<LiveToken>,
+    /// The access token that the Web API refused last: wherever it turns up again, it is not asked with again.
+    pub refused: Option<AccessToken>,
     /// The Secrets of target entries.
     pub credentials: HashMap<String, LiveCredentials>,
     /// The last successful read.
@@ -93,6 +97,20 @@ impl LiveAccounts {
 }
 
 impl Live {
+    /// What is known of the token that this process holds.
+    pub fn token_view(&self) -> Option<TokenView> {
+        let in_use = &self.token.as_ref()?.in_use;
+        let access = in_use.access.as_ref().map(|access| &access.token);
+        let refused = access.is_some() && access == self.refused.as_ref();
+        Some(TokenView { refused, ..in_use.view.clone() })
+    }
+
+    /// The Web API has refused the access token that this process holds.
+    pub fn refuse(&mut self) {
+        let access = self.token.as_ref().and_then(|token| token.in_use.access.as_ref());
+        self.refused = access.map(|access| access.token.clone()).or(self.refused.take());
+    }
+
     /// The newest known form of an account: what the watch shows, or what this process wrote where the watch is behind.
     ///
     /// Answers the account with its newest status, and the status that the cluster holds.

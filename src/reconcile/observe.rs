@@ -39,7 +39,7 @@ pub(super) fn observe(
         plan: account.spec.plan.as_deref().map(|plan| ctx.catalogue.plan(plan)),
         targets: targets.collect(),
         token_secret_holder: holder.cloned(),
-        token: live.token.as_ref().map(|token| token.in_use.view.clone()),
+        token: live.token_view(),
         last_read: live.last_read,
         waiting_page: live.waiting_page.clone(),
         duty: ctx.duty(),

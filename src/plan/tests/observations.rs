@@ -90,6 +90,7 @@ pub(super) fn token(expires_at: Timestamp) -> TokenView {
         flow: None,
         scopes: vec!["user-read-recently-played".to_owned()],
         interrupted: None,
+        refused: false,
     }
 }
 

@@ -15,6 +15,7 @@ use crate::domain::answer::{ApiAnswer, Delivery, Forbidden, Refusal, Submission,
 use crate::domain::listener::Listener;
 use crate::domain::name::ObjectName;
 use crate::domain::play::Page;
+use crate::domain::random::config;
 use crate::domain::token::Flow;
 use crate::plan::step::{RefreshOutcome, SecretTrouble};
 use crate::plan::{Lookup, TokenView};
@@ -187,7 +188,7 @@ fn check_pass(deeds: &[Deed]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config(150))]
 
     #[test]
     fn hours_in_any_world_are_bounded_and_double_nothing(mut world in world()) {

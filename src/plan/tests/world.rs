@@ -69,6 +69,8 @@ pub(super) struct World {
     pub(super) targets: Answers,
     pub(super) stopping: bool,
     held: BTreeMap<String, u32>,
+    /// The access token that Spotify refused last, by what tells it from others here.
+    refused: Option<(String, Option<Timestamp>)>,
     /// What was done, pass by pass.
     pub(super) passes: Vec<Vec<Deed>>,
     /// Refreshes that ended before anything was sent.
@@ -103,6 +105,7 @@ impl World {
             targets: Box::new(|_, plays| Submission::all(plays.len(), &Delivery::Accepted)),
             stopping: false,
             held: BTreeMap::new(),
+            refused: None,
             passes: Vec::new(),
             unsent: 0,
             writes: 0,
@@ -161,6 +164,7 @@ impl World {
         self.surroundings.waiting_page = None;
         self.surroundings.duty = Duty { since: self.now, before_until };
         self.held.clear();
+        self.refused = None;
     }
 
     /// Passes, each after the wait that the one before asked for, until so much time is over. Answers their number.
@@ -220,8 +224,20 @@ impl World {
         settled
     }
 
+    /// A token as this process knows it: with what Spotify said of it.
+    fn judged(&self, token: TokenView) -> TokenView {
+        let refused = self.refused.as_ref() == Some(&(token.authorization_id.clone(), token.expires_at));
+        TokenView { refused, ..token }
+    }
+
+    fn refuse(&mut self) {
+        let held = self.surroundings.token.as_ref();
+        self.refused = held.map(|token| (token.authorization_id.clone(), token.expires_at));
+    }
+
     fn observe(&self) -> Observed {
         let mut observed = self.surroundings.clone();
+        observed.token = observed.token.map(|token| self.judged(token));
         for target in &mut observed.targets {
             target.prepared = self.held.contains_key(&target.entry);
         }
@@ -244,14 +260,18 @@ impl World {
         match step {
             Step::LoadToken => {
                 self.did(Deed::LoadedToken);
-                let found = self.secret.answer();
+                let found = self.secret.answer().map(|token| self.judged(token));
                 self.surroundings.token = found.as_ref().ok().cloned();
                 progress.token = Some(found);
             }
             Step::Refresh { forced } => self.refresh(forced, progress),
             Step::Identify => {
                 self.did(Deed::Identified);
-                progress.listener = Some(self.listeners.answer());
+                let answer = self.listeners.answer();
+                if answer == ApiAnswer::Unauthorized {
+                    self.refuse();
+                }
+                progress.listener = Some(answer);
             }
             Step::Read => {
                 self.did(Deed::Read);
@@ -259,6 +279,9 @@ impl World {
                 if matches!(answer, ApiAnswer::Found(_)) {
                     self.surroundings.last_read = Some(self.now);
                     progress.read_time = Some(self.now);
+                }
+                if answer == ApiAnswer::Unauthorized {
+                    self.refuse();
                 }
                 progress.page = Some(answer);
             }
@@ -293,7 +316,9 @@ impl World {
         let outcome = match (self.exchanges.answer(), held) {
             (_, None) => RefreshOutcome::Conflict,
             (Exchange::Succeeds { life }, Some(held)) => {
-                let token = TokenView { expires_at: Some(self.now + life), interrupted: None, ..held };
+                let token = TokenView { expires_at: Some(self.now + life), interrupted: None, refused: false, ..held };
+                // Spotify never grants one access token twice.
+                self.refused = None;
                 self.surroundings.token = Some(token.clone());
                 if let Ok(stored) = &mut self.secret.then {
                     *stored = token.clone();

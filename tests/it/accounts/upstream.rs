@@ -240,8 +240,11 @@ async fn an_access_token_that_is_refused_is_replaced_once_and_then_waits() {
         let refused = reads.iter().filter(|read| read.status == Some(401)).count();
         match name {
             "once" => assert_eq!((refused, tokens), (1, 2)),
-            // Each pass: a read, one refresh, a read. The last may have been answered after its refresh.
-            _ => assert_eq!(tokens - 1, refused.div_ceil(2), "{refused} reads refused, {tokens} tokens asked for"),
+            // The first pass: a read, one refresh, a read. From then on what was refused is not shown again: one refresh,
+            // a read. The last may have been answered after its refresh.
+            _ => {
+                assert!([refused - 1, refused].contains(&(tokens - 1)), "{refused} refused, {tokens} tokens asked for")
+            }
         }
     }
 }
