@@ -51,6 +51,8 @@ pub struct SecretWrite {
     pub secret: SecretKind,
     /// When the request arrived at the API server.
     pub time: Timestamp,
+    /// The version of the Secret that it was made from; none where it creates the Secret.
+    pub base: Option<String>,
     pub landed: Landed,
     /// The refresh token in it.
     pub refresh: Option<String>,
@@ -71,7 +73,7 @@ pub enum SecretKind {
 pub enum Landed {
     Yes,
     No,
-    /// The client went before it was answered: what came later tells.
+    /// The client went before it was answered: the next write of the same Secret tells, see [`Records::resolve`].
     Perhaps,
 }
 
@@ -163,6 +165,23 @@ impl Records {
         stored.map(|distance| distance.as_secs_f64() * 1000.0).collect()
     }
 
+    /// Finds out what became of writes that were not answered: where the next one that landed was made from the same
+    /// version of the Secret, they did not.
+    pub fn resolve(&mut self) {
+        self.writes.sort_by_key(|write| write.time);
+        for number in 0..self.writes.len() {
+            let (before, after) = self.writes.split_at_mut(number + 1);
+            let write = &mut before[number];
+            let mut later =
+                after.iter().filter(|later| (&later.account, later.secret) == (&write.account, write.secret));
+            if write.landed == Landed::Perhaps
+                && let Some(next) = later.find(|later| later.landed == Landed::Yes)
+            {
+                write.landed = if next.base == write.base { Landed::No } else { Landed::Yes };
+            }
+        }
+    }
+
     fn take_request(&mut self, record: Record) {
         let (Some(account), facts) = (record.account, record.facts) else { return };
         let time = record.real_time;
@@ -219,7 +238,8 @@ fn secret_write(entry: &AuditEntry, accounts: &HashMap<String, String>) -> Optio
         _ => Landed::Perhaps,
     };
     let (refresh, access) = (text(key::REFRESH_TOKEN).map(sha256), text(key::ACCESS_TOKEN).map(sha256));
-    Some(SecretWrite { account, secret, time: entry.received_time, landed, refresh, access, claim })
+    let base = body["metadata"]["resourceVersion"].as_str().map(str::to_owned);
+    Some(SecretWrite { account, secret, time: entry.received_time, base, landed, refresh, access, claim })
 }
 
 fn status_write(entry: &AuditEntry) -> Option<StatusWrite> {

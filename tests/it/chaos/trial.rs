@@ -79,6 +79,7 @@ pub async fn run(policy: &'static str, rotation: Rotation, scale: &Scale, seed: 
     trial.reader.read().await;
     trial.look_at_the_end().await;
 
+    trial.reader.records.resolve();
     let mut verdict = judge(rotation, &trial.reader.records, &trial.lives.ended);
     verdict.unexplained.append(&mut trial.unexplained);
     Outcome {

@@ -26,7 +26,8 @@ pub struct Verdict {
     pub unexplained: Vec<String>,
 }
 
-/// Compares what the server replaced, what was stored, what the status tells, and when the operator was killed.
+/// Compares what the server replaced, what was stored, what the status tells, and when the operator was killed. The
+/// records are resolved.
 pub fn judge(rotation: Rotation, records: &Records, lives: &[Life]) -> Verdict {
     let mut verdict = Verdict::default();
     let names: BTreeSet<&str> = records.exchanges.iter().map(|exchange| exchange.account.as_str()).collect();
@@ -102,17 +103,18 @@ impl<'a> Account<'a> {
         }
     }
 
-    /// Nothing is sent without a claim, and nothing while somebody else's may still be in use.
+    /// Nothing is sent without a claim, and nothing while somebody else may still be at the same token.
     fn judge_claim(&mut self, exchange: &Exchange, before: Timestamp) {
         let at = exchange.time;
         let mut open: HashMap<SecretKind, &Claim> = HashMap::new();
         let mut newest: Option<(&Claim, Timestamp, Option<Timestamp>)> = None;
-        for write in self.writes.iter().filter(|write| write.time < at && write.landed != Landed::No) {
+        for write in self.writes.iter().filter(|write| write.time < at && write.landed == Landed::Yes) {
             match &write.claim {
                 ClaimChange::Kept => {}
                 ClaimChange::Removed => drop(open.remove(&write.secret)),
                 ClaimChange::Set(claim) => {
-                    let foreign = open.values().filter(|other| other.holder != claim.holder);
+                    let foreign =
+                        open.values().filter(|other| other.holder != claim.holder && other.token == claim.token);
                     let fence = foreign.map(|other| fence(other)).max();
                     let fence = fence.max(newest.filter(|(known, ..)| *known == claim).and_then(|(.., fence)| fence));
                     newest = Some((claim, write.time, fence));
@@ -150,10 +152,9 @@ impl<'a> Account<'a> {
 
     /// What the server issued is stored, a rotated token first in the state Secret; or a kill came in between.
     fn judge_commit(&mut self, exchange: &'a Exchange, access: &str, rotated: Option<&str>) {
-        let presented: Vec<&str> = self.exchanges.iter().map(|exchange| exchange.sent.as_str()).collect();
-        let stored = self.writes.iter().find(|write| match rotated {
-            Some(token) => write.refresh.as_deref() == Some(token) && has_landed(write, &presented),
-            None => write.access.as_deref() == Some(access) && write.landed != Landed::No,
+        let stored = self.writes.iter().filter(|write| write.landed == Landed::Yes).find(|write| match rotated {
+            Some(token) => write.refresh.as_deref() == Some(token),
+            None => write.access.as_deref() == Some(access),
         });
         let at = exchange.time;
         match stored {
@@ -195,7 +196,7 @@ impl<'a> Account<'a> {
     fn judge_uses(&mut self) {
         for used in self.uses.clone() {
             let stored = self.writes.iter().any(|write| {
-                write.access.as_ref() == Some(&used.access) && write.landed != Landed::No && write.time < used.time
+                write.access.as_ref() == Some(&used.access) && write.landed == Landed::Yes && write.time < used.time
             });
             if !stored {
                 self.wrong(format!("used an access token at {} that was not stored", used.time));
@@ -262,14 +263,4 @@ impl<'a> Account<'a> {
 /// Until when the holder of a claim may be at it.
 fn fence(claim: &Claim) -> Timestamp {
     claim.deadline_time + SignedDuration::try_from(EXCHANGE_DEADLINE).unwrap()
-}
-
-/// Whether a write is in the Secret. Where its sender was killed before it was answered, a later exchange of what it holds
-/// tells.
-fn has_landed(write: &SecretWrite, presented: &[&str]) -> bool {
-    match write.landed {
-        Landed::Yes => true,
-        Landed::No => false,
-        Landed::Perhaps => write.refresh.as_deref().is_some_and(|token| presented.contains(&token)),
-    }
 }

@@ -73,8 +73,17 @@ impl Story {
         claim: ClaimChange,
     ) {
         let (account, refresh) = ("alice".to_owned(), refresh.map(str::to_owned));
-        let landed = Landed::Yes;
-        self.records.writes.push(SecretWrite { account, secret, time: at(seconds), landed, refresh, access, claim });
+        let write = SecretWrite {
+            account,
+            secret,
+            time: at(seconds),
+            base: Some(seconds.to_string()),
+            landed: Landed::Yes,
+            refresh,
+            access,
+            claim,
+        };
+        self.records.writes.push(write);
     }
 
     fn uses(mut self, seconds: f64, exchanged: f64) -> Self {
@@ -224,9 +233,29 @@ fn a_replaced_token_is_not_presented_again() {
 }
 
 #[test]
-fn a_write_whose_sender_was_killed_counts_where_its_token_is_used_later() {
-    let mut story = killed().state(9.95, "c");
-    story.records.writes.last_mut().unwrap().landed = Landed::Perhaps;
-    let story = story.exchange(26.0, "c", Some("d")).commit(26.1, "d", 26.0);
-    assert_eq!(story.judge(Rotation::Strict).unexplained, Vec::<String>::new());
+fn the_next_write_tells_what_became_of_one_that_was_not_answered() {
+    let base = |story: &mut Story, number: usize, base: &str| {
+        story.records.writes[number].base = Some(base.to_owned());
+    };
+    for (next, landed) in [("7", Landed::No), ("8", Landed::Yes)] {
+        let mut story = Story::default().state(1.0, "b").state(2.0, "c").tokens(3.0, "c", 0.0);
+        story.records.writes[0].landed = Landed::Perhaps;
+        base(&mut story, 0, "7");
+        base(&mut story, 1, next);
+        story.records.resolve();
+        assert_eq!(story.records.writes[0].landed, landed, "{next}");
+    }
+}
+
+#[test]
+fn a_claim_that_did_not_land_keeps_nobody_away() {
+    let mut story = Story::default()
+        .lives(0.0, 2.0, true)
+        .claim(1.0, "first")
+        .lives(3.0, 60.0, false)
+        .claim(4.0, "second")
+        .exchange(5.0, "a", None)
+        .tokens(5.1, "a", 5.0);
+    story.records.writes[0].landed = Landed::No;
+    assert_eq!(story.judge(Rotation::Never).unexplained, Vec::<String>::new());
 }
