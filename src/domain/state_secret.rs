@@ -1,4 +1,5 @@
-//! The state Secret: the newest refresh token and which tokens it replaced. It exists only after a rotation.
+//! The state Secret: the newest refresh token and which tokens it replaced. It exists only after a rotation, or after a
+//! human's new token took the place of another one.
 
 use std::collections::BTreeMap;
 
@@ -50,8 +51,24 @@ impl StateSecret {
         ])
     }
 
-    /// Remembers that a token was replaced.
-    pub fn replace(&mut self, digest: TokenDigest) {
+    /// What follows on a state Secret, if there was one: another newest token, and every token that it has replaced: the
+    /// one it was exchanged for, the one that was the newest, the last one of the authorization before.
+    pub fn next(known: Option<&Self>, refresh_token: RefreshToken, mark: LineageMark, used: TokenDigest) -> Self {
+        let newest = mark.token.clone();
+        let before = known.map(|known| known.mark.token.as_str());
+        let replaced = [before, mark.predecessor.as_deref()].into_iter().flatten().filter_map(TokenDigest::parse);
+        let replaced: Vec<TokenDigest> = replaced.chain([used]).collect();
+        let mut next =
+            Self { refresh_token, mark, replaced: known.map(|known| known.replaced.clone()).unwrap_or_default() };
+        for digest in replaced {
+            next.replace(digest);
+        }
+        // A human may have gone back to a token that another one had replaced.
+        next.replaced.retain(|digest| digest.as_str() != newest);
+        next
+    }
+
+    fn replace(&mut self, digest: TokenDigest) {
         if !self.replaced.contains(&digest) {
             self.replaced.push(digest);
         }
@@ -67,7 +84,7 @@ mod tests {
     fn state() -> StateSecret {
         let refresh_token = RefreshToken::new("newest".into());
         let token = TokenDigest::of("uid", &refresh_token).as_str().to_owned();
-        let mark = LineageMark { number: 3, authorization: "a".into(), token, authorized_at: None };
+        let mark = LineageMark { number: 3, authorization: "a".into(), token, authorized_at: None, predecessor: None };
         StateSecret { refresh_token, mark, replaced: Vec::new() }
     }
 
@@ -85,6 +102,29 @@ mod tests {
         assert_eq!(read.replaced, written.replaced);
         assert_eq!(read.mark, written.mark);
         assert_eq!(read.refresh_token, written.refresh_token);
+    }
+
+    #[test]
+    fn what_follows_remembers_every_token_that_was_replaced_and_never_the_newest() {
+        let digest = |token: &str| TokenDigest::of("uid", &RefreshToken::new(token.into()));
+        let mark = |token: &str, predecessor: Option<&str>| LineageMark {
+            token: digest(token).as_str().to_owned(),
+            predecessor: predecessor.map(|token| digest(token).as_str().to_owned()),
+            ..state().mark
+        };
+        let next = |known: Option<&StateSecret>, token: &str, predecessor: Option<&str>, used: &str| {
+            StateSecret::next(known, RefreshToken::new(token.into()), mark(token, predecessor), digest(used))
+        };
+        let first = next(None, "b", None, "a");
+        assert_eq!(first.replaced, [digest("a")]);
+        let second = next(Some(&first), "c", None, "b");
+        assert_eq!(second.replaced, [digest("a"), digest("b")]);
+        // A human's token, which Spotify rotated at once; then one that it did not rotate; then back.
+        let human = next(Some(&second), "e", Some("c"), "d");
+        assert_eq!(human.replaced, [digest("a"), digest("b"), digest("c"), digest("d")]);
+        assert_eq!(next(Some(&second), "d", Some("c"), "d").replaced, [digest("a"), digest("b"), digest("c")]);
+        assert_eq!(next(Some(&first), "a", Some("b"), "a").replaced, [digest("b")]);
+        assert_eq!(next(None, "d", Some("a"), "d").replaced, [digest("a")]);
     }
 
     #[test]

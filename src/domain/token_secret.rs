@@ -64,6 +64,9 @@ pub struct LineageMark {
     /// The text of `authorized-at` when this mark was written: beside another token, another text is that token's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authorized_at: Option<String>,
+    /// Digest of the newest token of the authorization before this one, which a human's new token has replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predecessor: Option<String>,
 }
 
 /// An open claim: somebody is exchanging the token.
@@ -99,6 +102,8 @@ pub struct TokenSecret {
     pub flow: Option<Flow>,
     /// The mark beside the token, if it belongs to this refresh token.
     pub lineage: Option<LineageMark>,
+    /// The mark beside the token, if it belongs to another refresh token.
+    pub left_over: Option<LineageMark>,
     /// An open claim on any token of this Secret.
     pub claim: Option<Claim>,
 }
@@ -117,8 +122,7 @@ impl TokenSecret {
         let left_over = mark.as_ref().is_some_and(|mark| mark.token != digest.as_str());
         let (access, scope) = if left_over { (None, None) } else { (access(data)?, text(data, key::SCOPE)?) };
         let authorized_at_is_old = left_over
-            && mark.as_ref().and_then(|mark| mark.authorized_at.as_deref())
-                == data.get(key::AUTHORIZED_AT).and_then(|value| std::str::from_utf8(&value.0).ok()).map(str::trim);
+            && mark.as_ref().and_then(|mark| mark.authorized_at.clone()) == text_of(data, key::AUTHORIZED_AT);
         let (authorized_at, authorized_at_left_over) = match time(data, key::AUTHORIZED_AT) {
             Ok(time) if authorized_at_is_old => (None, time),
             Err(_) if authorized_at_is_old => (None, None),
@@ -130,15 +134,20 @@ impl TokenSecret {
                 Some(Flow::parse(&word).ok_or_else(|| invalid(key::FLOW, "it must be `confidential` or `pkce`"))?)
             }
         };
-        let lineage = mark.filter(|_| !left_over);
+        let (left_over, lineage) = if left_over { (mark, None) } else { (None, mark) };
         let claim = own_record(data, key::CLAIM);
-        Ok(Self { refresh_token, access, scope, authorized_at, authorized_at_left_over, flow, lineage, claim })
+        Ok(Self { refresh_token, access, scope, authorized_at, authorized_at_left_over, flow, lineage, left_over, claim })
     }
 
     /// The digest of the refresh token in the Secret.
     pub fn digest(&self, account_uid: &str) -> TokenDigest {
         TokenDigest::of(account_uid, &self.refresh_token)
     }
+}
+
+/// The text of a key as it stands, without spaces around it; none where it is missing or no text.
+pub fn text_of(data: &BTreeMap<String, ByteString>, key: &str) -> Option<String> {
+    data.get(key).and_then(|value| std::str::from_utf8(&value.0).ok()).map(|text| text.trim().to_owned())
 }
 
 /// Reads one value that is sent as a credential: a client secret, an API key, a signing key.
@@ -312,6 +321,7 @@ mod tests {
         .unwrap();
         assert_eq!(secret.access, None);
         assert_eq!(secret.lineage, None);
+        assert_eq!(secret.left_over.unwrap().number, 3);
     }
 
     #[test]

@@ -45,6 +45,20 @@ impl Finder<'_> {
     }
 }
 
+/// For how much longer a token is left alone whose claim, if there was one, was wiped from its Secret; `on_duty_for` is
+/// how long this process has been on duty.
+///
+/// Whoever was on duty before claimed before this process was: its claim's life, which holds for every holder, and the
+/// exchange timeout count from then.
+pub fn wait_for_unknown(
+    on_duty_for: SignedDuration,
+    claim_life: SignedDuration,
+    exchange_timeout: SignedDuration,
+) -> Option<SignedDuration> {
+    let left = claim_life.saturating_add(exchange_timeout).saturating_sub(on_duty_for);
+    left.is_positive().then_some(left)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,6 +122,16 @@ mod tests {
             let wait = finder(0, "10:00:00").wait(&claim(claimed, deadline));
             assert_eq!(wait, Some(SignedDuration::from_secs(expected)), "{claimed} to {deadline}");
         }
+    }
+
+    #[test]
+    fn a_claim_that_was_wiped_is_over_so_long_after_this_process_went_on_duty() {
+        let seconds = SignedDuration::from_secs;
+        for (on_duty_for, expected) in [(0, Some(15)), (14, Some(1)), (15, None), (900, None)] {
+            let wait = wait_for_unknown(seconds(on_duty_for), seconds(5), TIMEOUT);
+            assert_eq!(wait, expected.map(seconds), "{on_duty_for} s on duty");
+        }
+        assert_eq!(wait_for_unknown(SignedDuration::MAX, seconds(5), TIMEOUT), None);
     }
 
     #[test]

@@ -17,8 +17,9 @@ pub mod settle;
 pub mod step;
 pub mod target;
 pub mod token;
+pub mod trace;
 
-pub use observed::{Lookup, Observed, Settings, TokenView};
+pub use observed::{Interruption, Lookup, Observed, Settings, TokenView};
 pub use settle::{Announcement, Settled, settle};
 pub use step::{Progress, Step};
 

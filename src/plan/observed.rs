@@ -58,10 +58,24 @@ pub struct TokenView {
     pub flow: Option<Flow>,
     /// The granted scopes.
     pub scopes: Vec<String>,
-    /// Whether a claim of another process is open on this token: an exchange may have been cut off.
-    pub interrupted: Option<Timestamp>,
+    /// Whether an exchange of this token may have been cut off.
+    pub interrupted: Option<Interruption>,
     /// Spotify's Web API has refused this access token, which is not asked about again.
     pub refused: bool,
+    /// Whether the token Secret holds a token that has been replaced since: somebody put it back.
+    pub put_back: bool,
+}
+
+/// How it is known that an exchange may have been cut off between its claim and its commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interruption {
+    /// Its claim is open.
+    Claimed {
+        /// When it was claimed (real time).
+        time: Timestamp,
+    },
+    /// Something replaced the token Secret and wiped the operator's keys in it, the claim among them if there was one.
+    Wiped,
 }
 
 /// From when to when somebody was on duty.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::observed::TokenView;
+use super::observed::{Interruption, TokenView};
 use super::schedule::Due;
 use crate::domain::answer::{ApiAnswer, Refusal, Submission, Trouble};
 use crate::domain::listener::Listener;
@@ -120,8 +120,8 @@ pub enum RefreshOutcome {
     Refused {
         /// How.
         refusal: Refusal,
-        /// When an exchange of this token was cut off before, if one was.
-        interrupted: Option<Timestamp>,
+        /// Whether an exchange of this token may have been cut off before.
+        interrupted: Option<Interruption>,
     },
     /// Spotify asks to wait.
     RateLimited {

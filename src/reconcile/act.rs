@@ -70,10 +70,6 @@ async fn load_token(
     let load = || token::load(account, &observed.namespace, ctx);
     progress.token = Some(match refusal::confirmed(account, load).await {
         Ok(loaded) => {
-            if loaded.in_use.put_back && !live.put_back_announced {
-                live.put_back_announced = true;
-                token::announce_put_back(ctx, account).await;
-            }
             live.token = Some(loaded);
             live.token_view().ok_or(SecretTrouble::Cluster)
         }

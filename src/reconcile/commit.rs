@@ -12,7 +12,7 @@ use crate::adapters::kube::ClusterError;
 use crate::adapters::kube::secrets::SecretContent;
 use crate::domain::token::{Access, Grant, RefreshToken};
 use crate::domain::token_secret::LineageMark;
-use crate::plan::lineage::{TokenInUse, after_refresh, scopes};
+use crate::plan::lineage::{Standing, TokenInUse, after_refresh, scopes};
 use crate::plan::observed::TokenView;
 use crate::plan::step::RefreshOutcome;
 
@@ -35,6 +35,8 @@ pub(super) struct NewTokens {
     pub(super) refresh_token: RefreshToken,
     /// Whether it is another one than before.
     pub(super) rotated: bool,
+    /// Whether the state Secret needs no change.
+    pub(super) recorded: bool,
     pub(super) access: Access,
     pub(super) mark: LineageMark,
 }
@@ -48,7 +50,8 @@ pub(super) async fn commit(ctx: &Arc<Context>, commit: Commit) -> Exchanged {
     let rotated = commit.grant.refresh_token.clone().filter(|token| *token != before.in_use.refresh_token);
     let new = NewTokens {
         rotated: rotated.is_some(),
-        mark: after_refresh(&before.in_use.mark, rotated.as_ref(), &uid),
+        mark: after_refresh(&before.in_use, rotated.as_ref(), &uid),
+        recorded: rotated.is_none() && before.in_use.recorded,
         refresh_token: rotated.unwrap_or_else(|| before.in_use.refresh_token.clone()),
         access: Access {
             token: commit.grant.access_token.clone(),
@@ -60,8 +63,12 @@ pub(super) async fn commit(ctx: &Arc<Context>, commit: Commit) -> Exchanged {
     failpoint::reached("committed", &commit.exchange.account).await;
     let Stored { secret, state } = match stored {
         Ok(stored) => stored,
-        Err(outcome) => return outcome.into(),
+        Err(outcome) => {
+            ctx.traces.forget(&commit.exchange.secret_name());
+            return outcome.into();
+        }
     };
+    ctx.traces.settled(&commit.exchange.secret_name(), &new.mark.token);
     tracing::info!(
         rotated = new.rotated,
         window_milliseconds = milliseconds(started.duration_since(commit.answered)),
@@ -85,7 +92,9 @@ pub(super) async fn commit(ctx: &Arc<Context>, commit: Commit) -> Exchanged {
     };
     let outcome = RefreshOutcome::Refreshed { token: view.clone(), time, rotated: new.rotated };
     let NewTokens { refresh_token, access, mark, .. } = new;
-    let in_use = TokenInUse { refresh_token, access: Some(access), view, mark, put_back: false };
+    let recorded = state.as_ref().is_none_or(|(state, _)| state.mark.token == mark.token);
+    let standing = Standing::Newest;
+    let in_use = TokenInUse { refresh_token, access: Some(access), view, mark, standing, recorded, claim: None };
     Exchanged { outcome, token: Some(LiveToken { in_use, secret, state }), account }
 }
 

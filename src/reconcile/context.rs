@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::in_flight::Exchanges;
 use super::live::LiveAccounts;
 use super::tenure::Tenure;
+use super::traces::Traces;
 use crate::adapters::http::GuardedClient;
 use crate::adapters::kube::Cluster;
 use crate::adapters::spotify::Spotify;
@@ -67,6 +68,8 @@ pub struct Context {
     pub holder: String,
     /// Exchanges in flight.
     pub exchanges: Exchanges,
+    /// What this process knows of the exchanges of each token.
+    pub traces: Traces,
     /// What this process remembers of accounts.
     pub live: LiveAccounts,
     /// Bounds the looks at Secrets of accounts that wait for one: all of them share it.

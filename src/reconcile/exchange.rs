@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::oneshot;
 
 use super::commit::{self, Commit};
@@ -23,8 +23,10 @@ use crate::api::v1alpha1::SpotifyAccount;
 use crate::domain::answer::{TokenAnswer, Trouble};
 use crate::domain::digest::{TokenDigest, hexadecimal};
 use crate::domain::name::ObjectName;
-use crate::domain::token_secret::{Claim, TokenSecret, key};
-use crate::plan::claim::Finder;
+use crate::domain::token_secret::{Claim, LineageMark, key, text_of};
+use crate::plan::Interruption;
+use crate::plan::claim::{Finder, wait_for_unknown};
+use crate::plan::lineage::{Standing, TokenInUse};
 use crate::plan::step::{RefreshOutcome, SecretTrouble};
 
 /// The holder of a claim does not send after this (real time).
@@ -99,7 +101,7 @@ async fn claim_exchange_commit(ctx: &Arc<Context>, mut exchange: Exchange, turn:
         if !ctx.tenure.holds() {
             return RefreshOutcome::Conflict.into();
         }
-        if let Some(until) = foreign_claim(ctx, &exchange) {
+        if let Some(until) = fenced_until(ctx, &exchange.secret_name(), &exchange.token.in_use) {
             return RefreshOutcome::Claimed { until }.into();
         }
         match claim(ctx, &exchange).await {
@@ -114,10 +116,9 @@ async fn claim_exchange_commit(ctx: &Arc<Context>, mut exchange: Exchange, turn:
             return outcome.into();
         }
     };
-    let interrupted = exchange.token.in_use.view.interrupted;
     failpoint::reached("claimed", &exchange.account).await;
     if !ctx.tenure.holds() {
-        release(ctx, &exchange, &claimed, interrupted.is_some()).await;
+        release(ctx, &exchange, &claimed).await;
         return RefreshOutcome::Conflict.into();
     }
     failpoint::reached("sending", &exchange.account).await;
@@ -133,28 +134,33 @@ async fn claim_exchange_commit(ctx: &Arc<Context>, mut exchange: Exchange, turn:
         TokenAnswer::Ambiguous(trouble) => return RefreshOutcome::Ambiguous(trouble).into(),
         // Somebody else may hold the token by now.
         TokenAnswer::NotSent => RefreshOutcome::Conflict,
-        TokenAnswer::Refused(refusal) => RefreshOutcome::Refused { refusal, interrupted },
+        TokenAnswer::Refused(refusal) => {
+            RefreshOutcome::Refused { refusal, interrupted: exchange.token.in_use.view.interrupted }
+        }
         TokenAnswer::RateLimited { retry_after } => RefreshOutcome::RateLimited { retry_after },
         TokenAnswer::Failed(trouble) => RefreshOutcome::Failed(trouble),
     };
-    release(ctx, &exchange, &claimed, interrupted.is_some()).await;
+    release(ctx, &exchange, &claimed).await;
     outcome.into()
 }
 
-/// Until when somebody else's claim keeps this process from sending.
-fn foreign_claim(ctx: &Context, exchange: &Exchange) -> Option<jiff::Timestamp> {
-    let content = TokenSecret::read(&exchange.token.secret.data, exchange.uid()).ok()?;
-    let claim = content.claim?;
-    let seen_for = ctx.exchanges.seen_for(&exchange.secret_name(), &claim.id);
-    let now = ctx.clock.real_now();
-    let finder = Finder {
-        holder: &ctx.holder,
-        token: &exchange.token.in_use.mark.token,
-        seen_for: SignedDuration::try_from(seen_for).unwrap_or(SignedDuration::MAX),
-        now,
-        exchange_timeout: SignedDuration::try_from(EXCHANGE_DEADLINE).unwrap_or(CLAIM_LIFE),
+/// Until when somebody else's claim keeps this process from sending, also one that was wiped.
+fn fenced_until(ctx: &Context, secret: &ObjectName, token: &TokenInUse) -> Option<Timestamp> {
+    let whole = |duration: Duration| SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
+    let (now, exchange_timeout) = (ctx.clock.real_now(), whole(EXCHANGE_DEADLINE));
+    let wait = match &token.claim {
+        Some(claim) => {
+            let seen_for = whole(ctx.traces.seen_for(secret, &claim.id));
+            let finder =
+                Finder { holder: &ctx.holder, token: &token.mark.token, seen_for, now, exchange_timeout };
+            finder.wait(claim)
+        }
+        None if token.view.interrupted == Some(Interruption::Wiped) => {
+            wait_for_unknown(whole(ctx.tenure.age()), CLAIM_LIFE, exchange_timeout)
+        }
+        None => None,
     };
-    finder.wait(&claim).map(|wait| now.saturating_add(wait).unwrap_or(now))
+    wait.map(|wait| now.saturating_add(wait).unwrap_or(now))
 }
 
 /// Somebody wrote the Secret: goes on with it where it still holds the same token.
@@ -169,6 +175,7 @@ async fn look_again(ctx: &Context, exchange: &mut Exchange) -> Result<(), Refres
 
 /// A claim that stands.
 struct Claimed {
+    claim: Claim,
     /// The token Secret with it.
     secret: SecretContent,
     /// The token is not sent after this.
@@ -188,17 +195,15 @@ async fn claim(ctx: &Context, exchange: &Exchange) -> Result<Claimed, RefreshOut
     let name = exchange.secret_name();
     let change = BTreeMap::from([(key::CLAIM, Some(serde_json::to_vec(&claim).unwrap_or_default()))]);
     let version = &exchange.token.secret.resource_version;
-    // Until it is known that the claim stands, nothing is sent under it.
-    ctx.exchanges.expect_unsent(&name, &claim.id);
+    ctx.traces.claiming(&name, &claim);
     match ctx.cluster.change_secret(&name, version, &change).await {
         Ok(secret) if Instant::now() < send_before => {
-            ctx.exchanges.expect_sent(&name);
-            Ok(Claimed { secret, send_before })
+            ctx.traces.claimed(&name, claim.clone());
+            Ok(Claimed { claim, secret, send_before })
         }
         // It took so long that somebody else may hold the token by now.
         Ok(secret) => {
-            release(ctx, exchange, &Claimed { secret, send_before }, exchange.token.in_use.view.interrupted.is_some())
-                .await;
+            release(ctx, exchange, &Claimed { claim, secret, send_before }).await;
             Err(RefreshOutcome::Conflict)
         }
         Err(error) => Err(match error {
@@ -217,10 +222,18 @@ async fn claim(ctx: &Context, exchange: &Exchange) -> Result<Claimed, RefreshOut
 
 /// Takes the claim back: the server certainly did not act. That it could not be taken back is no failure; the next
 /// claim replaces it. The trace of an earlier exchange that was cut off is put back.
-async fn release(ctx: &Context, exchange: &Exchange, claimed: &Claimed, keep_trace: bool) {
-    let before = exchange.token.secret.data.get(key::CLAIM).filter(|_| keep_trace).map(|value| value.0.clone());
-    let change = BTreeMap::from([(key::CLAIM, before)]);
-    let released = ctx.cluster.change_secret(&exchange.secret_name(), &claimed.secret.resource_version, &change).await;
+async fn release(ctx: &Context, exchange: &Exchange, claimed: &Claimed) {
+    let (name, before) = (exchange.secret_name(), &exchange.token.in_use);
+    ctx.traces.released(&name, &claimed.claim, before);
+    let trace = before.claim.as_ref().filter(|_| before.view.interrupted.is_some());
+    let mut change = BTreeMap::from([(key::CLAIM, trace.and_then(|claim| serde_json::to_vec(claim).ok()))]);
+    // A mark from the first exchange on, whatever came of it: where there is none, it was wiped.
+    let is_marked = exchange.token.secret.data.contains_key(key::LINEAGE);
+    if !is_marked && before.view.interrupted.is_none() && before.standing == Standing::Newest {
+        let authorized_at = text_of(&exchange.token.secret.data, key::AUTHORIZED_AT);
+        change.insert(key::LINEAGE, serde_json::to_vec(&LineageMark { authorized_at, ..before.mark.clone() }).ok());
+    }
+    let released = ctx.cluster.change_secret(&name, &claimed.secret.resource_version, &change).await;
     if let Err(error) = released {
         tracing::warn!(error = &error as &dyn std::error::Error, "a claim on the token Secret could not be taken back");
     }

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -16,8 +15,6 @@ use crate::domain::name::ObjectName;
 pub struct Exchanges {
     tasks: TaskTracker,
     secrets: Mutex<HashMap<ObjectName, Stage>>,
-    unsent: Mutex<HashMap<ObjectName, String>>,
-    seen: Mutex<HashMap<ObjectName, (String, Instant)>>,
 }
 
 /// How far an exchange has come.
@@ -61,40 +58,8 @@ impl Exchanges {
         self.secrets().contains_key(secret)
     }
 
-    /// Nothing was sent yet under this claim of ours: should it turn up in the Secret although its write seemed to
-    /// fail, it is no trace of an exchange that was cut off.
-    pub(super) fn expect_unsent(&self, secret: &ObjectName, claim: &str) {
-        self.unsent().insert(secret.clone(), claim.to_owned());
-    }
-
-    /// The token may be sent from here on.
-    pub(super) fn expect_sent(&self, secret: &ObjectName) {
-        self.unsent().remove(secret);
-    }
-
-    /// Whether nothing was sent under a claim of this process.
-    pub(super) fn is_unsent(&self, secret: &ObjectName, claim: &str) -> bool {
-        self.unsent().get(secret).is_some_and(|unsent| unsent == claim)
-    }
-
-    /// How long ago this process saw a claim first; this may be now.
-    pub(super) fn seen_for(&self, secret: &ObjectName, claim: &str) -> Duration {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        match seen.get(secret) {
-            Some((known, since)) if known == claim => since.elapsed(),
-            _ => {
-                seen.insert(secret.clone(), (claim.to_owned(), Instant::now()));
-                Duration::ZERO
-            }
-        }
-    }
-
     fn secrets(&self) -> MutexGuard<'_, HashMap<ObjectName, Stage>> {
         self.secrets.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn unsent(&self) -> MutexGuard<'_, HashMap<ObjectName, String>> {
-        self.unsent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

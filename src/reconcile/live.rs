@@ -72,8 +72,6 @@ pub struct Live {
     pub last_read: Option<Timestamp>,
     /// The last page, while plays of it wait for a target.
     pub waiting_page: Option<Arc<Page>>,
-    /// A token that was put back has been announced.
-    pub put_back_announced: bool,
 }
 
 /// What this process remembers of all accounts, by uid.

@@ -19,6 +19,7 @@ mod store;
 mod target;
 pub mod tenure;
 mod token;
+pub mod traces;
 mod unreadable;
 
 use std::panic::AssertUnwindSafe;
@@ -140,6 +141,7 @@ async fn pass(
     if let Some(status) = plan::settle::first_visit(&account, ctx.clock.now()) {
         let visit = |_: &SpotifyAccount| plan::Settled::plain(status.clone());
         record::record(ctx, live, &mut account, &mut stored, name, visit).await?;
+        ctx.traces.untouched(&ObjectName::new(&name.namespace, &account.spec.token_secret_ref.name));
     }
     let holder = observe::older_holder(&account, &name.namespace, ctx);
     let holder = holder.as_ref();

@@ -17,7 +17,7 @@ use crate::domain::digest::TokenDigest;
 use crate::domain::name::ObjectName;
 use crate::domain::state_secret::StateSecret;
 use crate::domain::token::RefreshToken;
-use crate::domain::token_secret::{LineageMark, TokenSecret, key};
+use crate::domain::token_secret::{LineageMark, TokenSecret, key, text_of};
 use crate::plan::step::{RefreshOutcome, SecretTrouble};
 
 /// What a commit has stored.
@@ -57,9 +57,9 @@ impl<'a> Store<'a> {
     }
 
     /// Whether the state Secret holds what it is to hold: then nothing is lost, whatever becomes of the token Secret. It
-    /// need hold nothing where the token was not replaced.
+    /// need hold nothing new where no token was replaced, neither by Spotify nor by a human.
     pub(super) fn is_state_stored(&self) -> bool {
-        !self.new.rotated || self.state_stored
+        self.new.recorded || self.state_stored
     }
 
     pub(super) fn stored(self) -> Stored {
@@ -96,15 +96,9 @@ impl<'a> Store<'a> {
 
     /// What the state Secret is to hold: the newest token, and every token that it replaced.
     fn next_state(&self) -> StateSecret {
-        let before = &self.commit.exchange.token;
-        let known = self.state.as_ref().or(before.state.as_ref());
-        let mut state = StateSecret {
-            refresh_token: self.new.refresh_token.clone(),
-            mark: self.new.mark.clone(),
-            replaced: known.map(|(state, _)| state.replaced.clone()).unwrap_or_default(),
-        };
-        state.replace(self.started_from.clone());
-        state
+        let known = self.state.as_ref().or(self.commit.exchange.token.state.as_ref()).map(|(state, _)| state);
+        let NewTokens { refresh_token, mark, .. } = self.new;
+        StateSecret::next(known, refresh_token.clone(), mark.clone(), self.started_from.clone())
     }
 
     async fn look_at_state(&mut self, error: ClusterError) -> Written {
@@ -149,12 +143,22 @@ impl<'a> Store<'a> {
             Ok(Some(found)) if found.labels.get(USE_LABEL).is_none_or(|label| label != SecretUse::Token.as_str()) => {
                 refused(SecretTrouble::NotLabelled { secret: name.clone(), wanted: SecretUse::Token.as_str() })
             }
+            Ok(Some(_)) if self.is_outrun().await => Written::Superseded,
             Ok(Some(found)) => {
                 self.secret = found;
                 again(error)
             }
             Ok(None) => refused(SecretTrouble::NotFound { secret: name.clone() }),
             Err(_) => Written::NotYet(error),
+        }
+    }
+
+    /// Whether a successor has gone on from our tokens: what the token Secret holds was put back since.
+    async fn is_outrun(&self) -> bool {
+        let exchange = &self.commit.exchange;
+        match load_state(&exchange.namespace, exchange.uid(), self.ctx).await {
+            Ok(Some((state, _))) => state.mark.number > self.new.mark.number,
+            Ok(None) | Err(_) => false,
         }
     }
 
@@ -173,8 +177,6 @@ impl<'a> Store<'a> {
     fn change(&self) -> DataChange {
         let NewTokens { refresh_token, access, mark, .. } = self.new;
         let text = |text: &str| Some(text.as_bytes().to_vec());
-        let authorized_at = self.secret.data.get(key::AUTHORIZED_AT);
-        let authorized_at = authorized_at.and_then(|value| String::from_utf8(value.0.clone()).ok());
         let mut change = BTreeMap::from([
             (key::ACCESS_TOKEN, text(access.token.expose())),
             (key::EXPIRES_AT, text(&format!("{:.0}", access.expires_at))),
@@ -184,12 +186,11 @@ impl<'a> Store<'a> {
         if claim(&self.secret) == claim(&self.commit.claimed) {
             change.insert(key::CLAIM, None);
         }
-        // Left over from another token: it would be taken for this one's from now on.
-        let left_over = authorized_at.is_some() && self.is_left_over();
-        if left_over {
-            change.insert(key::AUTHORIZED_AT, None);
+        let stands = text_of(&self.secret.data, key::AUTHORIZED_AT);
+        let authorized_at = if self.is_left_over() { mark.authorized_at.clone() } else { stands.clone() };
+        if authorized_at != stands {
+            change.insert(key::AUTHORIZED_AT, authorized_at.as_deref().and_then(text));
         }
-        let authorized_at = authorized_at.filter(|_| !left_over).map(|text| text.trim().to_owned());
         change.insert(key::LINEAGE, serde_json::to_vec(&LineageMark { authorized_at, ..mark.clone() }).ok());
         let stored = self.secret.data.get(key::REFRESH_TOKEN).map(|value| value.0.as_slice());
         if stored != Some(refresh_token.expose().as_bytes()) {
@@ -201,12 +202,19 @@ impl<'a> Store<'a> {
         change
     }
 
-    /// Whether `authorized-at` belongs to a token that a human has replaced since.
+    /// Whether `authorized-at` belongs to another authorization: it would be taken for this one's from now on.
     fn is_left_over(&self) -> bool {
-        let content = TokenSecret::read(&self.secret.data, self.commit.exchange.uid()).ok();
-        content.is_some_and(|content| {
-            content.authorized_at.is_none() && content.digest(self.commit.exchange.uid()) == self.started_from
-        })
+        let uid = self.commit.exchange.uid();
+        let Ok(content) = TokenSecret::read(&self.secret.data, uid) else { return false };
+        let held = content.digest(uid);
+        if held == self.started_from || held == self.newest {
+            // A human's new token beside what belonged to the one before.
+            return content.authorized_at.is_none() && held == self.started_from;
+        }
+        // A token that was put back, with what belongs to it.
+        let known = self.new.mark.authorized_at.as_deref().and_then(|text| text.parse().ok());
+        let beside = content.authorized_at.or(content.authorized_at_left_over);
+        beside != known && (known.is_some() || self.new.mark.predecessor.is_some())
     }
 }
 

@@ -1,13 +1,9 @@
 //! Reading the token Secret and the state Secret of an account.
 
-use kube::Resource as _;
-
 use super::context::Context;
 use super::live::LiveToken;
 use super::secret_access;
 use crate::adapters::kube::ClusterError;
-use crate::adapters::kube::events::Announcement;
-use crate::api::condition::Reason;
 use crate::api::secret::{STATE_SECRET_PREFIX, SecretUse};
 use crate::api::v1alpha1::SpotifyAccount;
 use crate::domain::name::ObjectName;
@@ -31,12 +27,12 @@ pub(super) async fn load(account: &SpotifyAccount, namespace: &str, ctx: &Contex
     if secret.immutable {
         return Err(SecretTrouble::Immutable { secret: name });
     }
-    let mut content = TokenSecret::read(&secret.data, uid)
+    let content = TokenSecret::read(&secret.data, uid)
         .map_err(|problem| SecretTrouble::Content { secret: name.clone(), problem })?;
-    // Our own claim, under which nothing was sent: no exchange was cut off.
-    content.claim =
-        content.claim.filter(|claim| claim.holder != ctx.holder || !ctx.exchanges.is_unsent(&name, &claim.id));
-    let in_use = lineage::in_use(content, state.as_ref().map(|(state, _)| state), uid);
+    let in_use = lineage::in_use(content, state.as_ref().map(|(state, _)| state), account, &ctx.traces.of(&name));
+    if !ctx.exchanges.is_in_flight(&name) {
+        ctx.traces.seen(&name, &in_use, &ctx.holder);
+    }
     Ok(LiveToken { in_use, secret, state })
 }
 
@@ -59,18 +55,4 @@ pub(super) async fn load_state(
         Err(ClusterError::Forbidden { .. }) => Err(SecretTrouble::ReadForbidden { secret: name }),
         Err(_) => Err(SecretTrouble::Cluster),
     }
-}
-
-/// Somebody put a token back that has been replaced since: says so, and that nothing is to be done about it.
-pub(super) async fn announce_put_back(ctx: &Context, account: &SpotifyAccount) {
-    let secret = &account.spec.token_secret_ref.name;
-    let note = format!(
-        "a refresh token that has been replaced since was put back into Secret {secret}: the newest one stays in use. Leave refresh-token out of what is applied again and again"
-    );
-    tracing::warn!("{note}");
-    let reason = Reason::SecretInvalid.as_str().to_owned();
-    let announcement = Announcement { warning: true, reason, action: "Reconcile", note };
-    let mut about = account.object_ref(&());
-    about.resource_version = None;
-    ctx.cluster.announce(&about, &announcement).await;
 }

@@ -31,6 +31,7 @@ use crate::reconcile::context::{Clock, Context, Turns};
 use crate::reconcile::in_flight::Exchanges;
 use crate::reconcile::live::LiveAccounts;
 use crate::reconcile::tenure::Tenure;
+use crate::reconcile::traces::Traces;
 use clock::OperatorClock;
 use http::Readiness;
 use leader::Election;
@@ -129,6 +130,7 @@ pub async fn run(configuration: Configuration) -> Result<(), RunError> {
         duty: OnceLock::new(),
         holder: configuration.election.holder.clone(),
         exchanges: Exchanges::default(),
+        traces: Traces::default(),
         live: LiveAccounts::default(),
         polls: Semaphore::new(POLLS),
         turns: Turns::default(),
@@ -190,6 +192,7 @@ async fn on_duty(
     };
     let duty = Duty { since: clock.now(), before_until: held.before_until.map(|until| clock.convert(until)) };
     let _ = ctx.duty.set(duty);
+    ctx.tenure.begins();
     tracing::info!(since = %duty.since, before_until = ?duty.before_until.map(|time| time.to_string()), "on duty");
     if !election.elect {
         readiness.wait_for("the objects are not listed yet");

@@ -116,6 +116,11 @@ pub struct AuthorizationStatus {
     #[schemars(length(max = 256))]
     pub spotify_account_id: Option<String>,
 
+    /// When a refresh token that had been replaced was first found in the token Secret again, under this authorization:
+    /// something puts it back, and the newest one stays in use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub put_back_time: Option<Time>,
+
     /// Names the authorization without telling the token: changes when a human gives a new one. Opaque.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]

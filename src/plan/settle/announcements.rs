@@ -1,6 +1,6 @@
 //! What is worth an Event: change, failure and recovery, and nothing else.
 
-use crate::api::condition::{ConditionType, find_condition};
+use crate::api::condition::{ConditionType, Reason, find_condition};
 use crate::api::v1alpha1::{SpotifyAccountStatus, TargetState};
 
 /// An Event to publish.
@@ -44,6 +44,17 @@ pub(super) fn between(before: &SpotifyAccountStatus, after: &SpotifyAccountStatu
         }
     }
     announcements
+}
+
+/// Something puts a token back that has been replaced since: nothing has to be done about it, and it is said once.
+pub(super) fn put_back(secret: &str) -> Announcement {
+    Announcement {
+        warning: true,
+        reason: Reason::SecretInvalid.as_str().to_owned(),
+        note: format!(
+            "a refresh token that has been replaced since was put back into Secret {secret}: the newest one stays in use. Leave refresh-token out of what is applied again and again"
+        ),
+    }
 }
 
 /// Somebody asks for a read of a suspended account.

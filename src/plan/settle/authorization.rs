@@ -25,7 +25,9 @@ pub(super) fn settle(status: &mut SpotifyAccountStatus, observed: &Observed, pro
     let known = authorization.authorization_id.as_deref();
     let same = known.is_some_and(|known| known.trim_start_matches(UNVERIFIED) == token.authorization_id);
     let verified = same && !known.is_some_and(|known| known.starts_with(UNVERIFIED));
-    if !same && identified.is_none() && !is_refused(progress) {
+    // One that takes the place of another is shown from its first exchange on: what was known is no longer about it.
+    let is_taken_up = known.is_some() && matches!(progress.refresh, Some(RefreshOutcome::Refreshed { .. }));
+    if !same && identified.is_none() && !is_refused(progress) && !is_taken_up {
         return;
     }
     describe(&mut authorization, token, same, now);
@@ -41,6 +43,15 @@ pub(super) fn settle(status: &mut SpotifyAccountStatus, observed: &Observed, pro
         authorization.refused_token_id = Some(token.token_id.clone());
     }
     status.authorization = Some(authorization);
+}
+
+/// Whether a human's new token was exchanged or refused in this pass: what failed before was about another one.
+pub(super) fn is_taken_up(before: &SpotifyAccountStatus, observed: &Observed, progress: &Progress) -> bool {
+    let asked = matches!(progress.refresh, Some(RefreshOutcome::Refreshed { .. } | RefreshOutcome::Refused { .. }));
+    let known = before.authorization.as_ref().and_then(|known| known.authorization_id.as_deref());
+    let token = progress.token_view(observed.token.as_ref());
+    asked
+        && token.zip(known).is_some_and(|(token, known)| known.trim_start_matches(UNVERIFIED) != token.authorization_id)
 }
 
 /// Whether Spotify said no to this token, so that it is known although nobody knows whose it is.
@@ -61,6 +72,8 @@ fn remember_refused(status: &mut SpotifyAccountStatus, progress: &Progress) {
 }
 
 fn describe(authorization: &mut AuthorizationStatus, token: &TokenView, same: bool, now: Timestamp) {
+    let put_back = authorization.put_back_time.take().filter(|_| same);
+    authorization.put_back_time = put_back.or_else(|| token.put_back.then(|| whole_seconds(now)));
     let was_given = authorization.authorized_time.is_some() && !authorization.estimated;
     let authorized = match (token.authorized_at, &authorization.authorized_time) {
         (Some(time), _) => time,

@@ -14,7 +14,7 @@ use super::problem::Problem;
 use super::schedule::{self, Due};
 use super::step::{Progress, RefreshOutcome};
 use super::{delivery, token};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use crate::api::condition::{Reason, whole_seconds};
 use crate::api::v1alpha1::{GoDuration, SpotifyAccount, SpotifyAccountStatus};
@@ -71,6 +71,10 @@ pub fn settle(account: &SpotifyAccount, observed: &Observed, progress: &Progress
             status.last_handled_reconcile_at = Some(requested.clone());
         }
     }
+    if authorization::is_taken_up(&before, observed, progress) {
+        status.failures = None;
+        status.circuit_breaker = None;
+    }
     authorization::settle(&mut status, observed, progress, now);
     settle_sync(&mut status, account, observed, progress, now);
     let target_problem = targets::settle(&mut status, account, observed, progress, now);
@@ -80,6 +84,9 @@ pub fn settle(account: &SpotifyAccount, observed: &Observed, progress: &Progress
 
     let worth_writing = ride_along_removed(&before) != ride_along_removed(&status);
     let mut announcements = announcements::between(&before, &status);
+    if put_back_time(&before).is_none() && put_back_time(&status).is_some() {
+        announcements.push(announcements::put_back(&account.spec.token_secret_ref.name));
+    }
     if account.spec.suspend && schedule::requested(account).is_some() {
         announcements.push(announcements::refused_while_suspended());
     }
@@ -181,6 +188,10 @@ fn requeue(account: &SpotifyAccount, observed: &Observed, now: Timestamp) -> Sig
 /// Whether this pass replaced the access token and stored it.
 fn refreshed(progress: &Progress) -> bool {
     matches!(progress.refresh, Some(RefreshOutcome::Refreshed { .. }))
+}
+
+fn put_back_time(status: &SpotifyAccountStatus) -> Option<&Time> {
+    status.authorization.as_ref()?.put_back_time.as_ref()
 }
 
 /// Whether Spotify said that the token belongs to somebody else than before.

@@ -5,10 +5,10 @@ use jiff::{SignedDuration, Timestamp};
 use super::authorization::AUTHORIZATION_LIFE;
 use super::mismatch;
 use crate::api::condition::{ConditionType, Reason, find_condition};
-use crate::api::v1alpha1::{FailureType, SpotifyAccount};
+use crate::api::v1alpha1::{FailureType, SpotifyAccount, SpotifyAccountStatus};
 use crate::domain::answer::{ApiAnswer, Forbidden, Refusal, Trouble};
 use crate::domain::token::Flow;
-use crate::plan::observed::{Observed, TokenView};
+use crate::plan::observed::{Interruption, Observed, TokenView};
 use crate::plan::problem::{Problem, blocking};
 use crate::plan::schedule::Due;
 use crate::plan::step::{Progress, RefreshOutcome, SecretTrouble};
@@ -121,7 +121,7 @@ fn refused(
     account: &SpotifyAccount,
     observed: &Observed,
     refusal: Refusal,
-    interrupted: Option<Timestamp>,
+    interrupted: Option<Interruption>,
     token: Option<&TokenView>,
     now: Timestamp,
 ) -> Problem {
@@ -152,7 +152,7 @@ fn dead(
     account: &SpotifyAccount,
     observed: &Observed,
     expired: bool,
-    interrupted: Option<Timestamp>,
+    interrupted: Option<Interruption>,
     token: Option<&TokenView>,
     now: Timestamp,
 ) -> Problem {
@@ -168,14 +168,15 @@ fn dead(
     });
     let too_old = authorized.is_some_and(|time| now.duration_since(time) >= AUTHORIZATION_LIFE);
     let (reason, what) = match interrupted {
-        Some(claimed) => (
+        Some(Interruption::Claimed { time }) => (
             Reason::RefreshInterrupted,
-            format!("a token exchange was cut off at {claimed:.0} and the token in the Secret no longer works"),
+            format!("a token exchange was cut off at {time:.0} and the token in the Secret no longer works"),
         ),
-        None if expired || too_old => (
+        _ if expired || too_old => (
             Reason::AuthorizationExpired,
             "the authorization is older than the six months that Spotify allows".to_owned(),
         ),
+        Some(Interruption::Wiped) => (Reason::RefreshInterrupted, wiped(status)),
         None => {
             (Reason::AuthorizationRevoked, "Spotify no longer accepts the refresh token (invalid_grant)".to_owned())
         }
@@ -195,14 +196,23 @@ fn dead(
 fn interruption_told(
     account: &SpotifyAccount,
     token: Option<&TokenView>,
-    interrupted: Option<Timestamp>,
+    interrupted: Option<Interruption>,
 ) -> Option<(Reason, String)> {
-    let status = account.status.as_ref().filter(|_| interrupted.is_none())?;
+    let status = account.status.as_ref().filter(|_| !matches!(interrupted, Some(Interruption::Claimed { .. })))?;
     let id = status.authorization.as_ref()?.authorization_id.as_deref()?.trim_start_matches(token::UNVERIFIED);
     let told = find_condition(&status.conditions, ConditionType::Authorized)?;
     let same = token.is_some_and(|token| token.authorization_id == id);
     (same && told.status == "False" && told.reason == Reason::RefreshInterrupted.as_str())
         .then(|| (Reason::RefreshInterrupted, told.message.clone()))
+}
+
+/// Nobody can tell any more whether an exchange was cut off: what is known is after which one it would have been.
+fn wiped(status: Option<&SpotifyAccountStatus>) -> String {
+    let last = status.and_then(|status| status.token.as_ref()?.last_refresh_time.as_ref());
+    let since = last.map_or_else(String::new, |last| format!(" after {:.0}", last.0));
+    format!(
+        "something replaced the token Secret and wiped what the operator had noted there, so that a token exchange{since} may have been cut off, and the token no longer works"
+    )
 }
 
 fn listener(account: &SpotifyAccount, progress: &Progress, now: Timestamp) -> Option<Problem> {

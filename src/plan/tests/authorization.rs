@@ -8,11 +8,12 @@ use super::accounts::{
 use super::observations::{ObservedSentence, ProgressSentence, around, progress, token};
 use super::plays::page;
 use crate::api::condition::{ConditionType, whole_seconds};
-use crate::api::v1alpha1::{AuthorizationFlow, SpotifyAccount, SpotifyAccountStatus};
-use crate::domain::answer::Refusal;
+use crate::api::v1alpha1::{AuthorizationFlow, FailureStatus, SpotifyAccount, SpotifyAccountStatus, TokenStatus};
+use crate::domain::answer::{ApiAnswer, Refusal, Trouble};
+use crate::domain::listener::Listener;
 use crate::domain::token::Flow;
 use crate::plan::step::RefreshOutcome;
-use crate::plan::{Progress, TokenView, settle};
+use crate::plan::{Interruption, Progress, TokenView, settle};
 
 fn days(number: i64) -> jiff::SignedDuration {
     hours(24 * number)
@@ -146,7 +147,7 @@ fn an_exchange_that_was_cut_off_is_told_with_its_time() {
     let account = account().with_target("brainz").ready_since(start() - hours(1));
     let outcome = RefreshOutcome::Refused {
         refusal: Refusal::InvalidGrant { expired: false },
-        interrupted: Some(start() - minutes(3)),
+        interrupted: Some(Interruption::Claimed { time: start() - minutes(3) }),
     };
     let status = settled(&account, &token(start()), &progress().with_refresh(outcome), start());
     assert_eq!(status.condition(ConditionType::Stalled), "True RefreshInterrupted");
@@ -162,6 +163,76 @@ fn an_exchange_that_was_cut_off_is_told_with_its_time() {
     let new = TokenView { authorization_id: "authorization-2".to_owned(), ..stored };
     let status = settled(&account, &new, &dead(false), start() + minutes(1));
     assert_eq!(status.condition(ConditionType::Stalled), "True AuthorizationRevoked");
+}
+
+#[test]
+fn an_exchange_that_nobody_can_tell_of_any_more_is_told_as_such() {
+    let outcome = |expired| RefreshOutcome::Refused {
+        refusal: Refusal::InvalidGrant { expired },
+        interrupted: Some(Interruption::Wiped),
+    };
+    let account = account().with_target("brainz").ready_since(start() - hours(1)).with_status(|status| {
+        let last_refresh_time = Some(whole_seconds(start() - hours(1)));
+        status.token = Some(TokenStatus { last_refresh_time, ..TokenStatus::default() });
+    });
+    let status = settled(&account, &token(start()), &progress().with_refresh(outcome(false)), start());
+    assert_eq!(status.condition(ConditionType::Stalled), "True RefreshInterrupted");
+    let message = status.message(ConditionType::Ready);
+    assert!(message.contains("after 2026-11-23T09:00:00Z may have been cut off"), "{message}");
+    assert!(message.contains("scrobble-operator connect"), "{message}");
+    // Spotify says more than the Secret does.
+    let status = settled(&account, &token(start()), &progress().with_refresh(outcome(true)), start());
+    assert_eq!(status.condition(ConditionType::Stalled), "True AuthorizationExpired");
+}
+
+#[test]
+fn a_token_that_was_put_back_is_said_once_for_each_authorization() {
+    let mut account = account().with_target("brainz").ready_since(start() - hours(1));
+    let mut said = Vec::new();
+    let tokens = [
+        token(start()),
+        TokenView { put_back: true, ..token(start()) },
+        token(start()),
+        TokenView { put_back: true, ..token(start()) },
+        TokenView { authorization_id: "authorization-2".to_owned(), ..token(start()) },
+        TokenView { authorization_id: "authorization-2".to_owned(), put_back: true, ..token(start()) },
+    ];
+    for (number, token) in tokens.into_iter().enumerate() {
+        let now = start() + minutes(i64::try_from(number).unwrap());
+        let known =
+            progress().with_refresh(RefreshOutcome::Refreshed { token: token.clone(), time: now, rotated: true });
+        let known =
+            Progress { listener: Some(ApiAnswer::Found(Listener { account_id: LISTENER.to_owned() })), ..known };
+        let settled = settle(&account, &around(&account).with_token(token), &known, now);
+        said.push(settled.announcements.iter().filter(|event| event.note.contains("was put back")).count());
+        let time = settled.status.authorization.as_ref().unwrap().put_back_time.clone();
+        assert_eq!(time.is_some(), [1, 2, 3, 5].contains(&number), "{number}");
+        account = account.with_status(|status| *status = settled.status);
+    }
+    assert_eq!(said, [0, 1, 0, 0, 0, 1]);
+}
+
+#[test]
+fn a_new_token_leaves_what_failed_with_the_one_before_behind() {
+    let account = account().with_target("brainz").ready_since(start() - hours(9)).with_status(|status| {
+        let last_reason = Some("AuthorizationRevoked".to_owned());
+        status.failures = Some(FailureStatus { consecutive: 7, last_reason, ..FailureStatus::default() });
+    });
+    let new = TokenView { authorization_id: "authorization-2".to_owned(), ..token(start() + hours(1)) };
+    let refreshed = RefreshOutcome::Refreshed { token: new.clone(), time: start(), rotated: false };
+    let trouble = Some(ApiAnswer::Failed(Trouble::Status(502)));
+    let failing = Progress { listener: trouble.clone(), ..progress().with_refresh(refreshed) };
+    let status = settled(&account, &new, &failing, start());
+    assert_eq!(status.failures.as_ref().unwrap().consecutive, 1);
+    assert_eq!(status.circuit_breaker, None);
+    // It is new once: what fails from then on counts.
+    let account = account.with_status(|known| *known = status);
+    let status = settled(&account, &new, &Progress { listener: trouble, ..progress() }, start() + minutes(2));
+    assert_eq!(status.failures.unwrap().consecutive, 2);
+    let refused = RefreshOutcome::Refused { refusal: Refusal::InvalidGrant { expired: false }, interrupted: None };
+    let next = TokenView { authorization_id: "authorization-3".to_owned(), ..new };
+    let status = settled(&account, &next, &progress().with_refresh(refused), start() + minutes(4));
+    assert_eq!(status.failures.unwrap().consecutive, 1);
 }
 
 #[test]

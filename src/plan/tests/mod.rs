@@ -6,6 +6,7 @@ mod authorization;
 mod deliveries;
 mod due;
 mod failures;
+mod lineage;
 mod observations;
 mod passes;
 mod plays;

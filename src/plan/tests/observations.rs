@@ -91,6 +91,7 @@ pub(super) fn token(expires_at: Timestamp) -> TokenView {
         scopes: vec!["user-read-recently-played".to_owned()],
         interrupted: None,
         refused: false,
+        put_back: false,
     }
 }
 

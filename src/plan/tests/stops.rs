@@ -13,7 +13,7 @@ use crate::domain::name::ObjectName;
 use crate::domain::token::Flow;
 use crate::domain::token_secret::ContentProblem;
 use crate::plan::step::{RefreshOutcome, SecretTrouble};
-use crate::plan::{Lookup, TokenView};
+use crate::plan::{Interruption, Lookup, TokenView};
 
 fn secret() -> ObjectName {
     ObjectName::new("music", "alice-spotify")
@@ -59,7 +59,7 @@ fn every_refusal_that_waits_for_a_human_leaves_spotify_alone_until_its_own_probe
             "interrupted",
             Exchange::Ends(RefreshOutcome::Refused {
                 refusal: Refusal::InvalidGrant { expired: false },
-                interrupted: Some(start()),
+                interrupted: Some(Interruption::Claimed { time: start() }),
             }),
             Reason::RefreshInterrupted,
         ),
@@ -166,9 +166,11 @@ fn a_new_token_is_taken_up_within_a_minute_whatever_its_targets_say() {
 fn another_token_of_a_refused_authorization_is_taken_up_within_a_minute_and_the_same_one_is_not() {
     let mut world = settled_world();
     let refusal = Refusal::InvalidGrant { expired: false };
-    world.exchanges.then = Exchange::Ends(RefreshOutcome::Refused { refusal, interrupted: Some(start()) });
+    world.exchanges.then =
+        Exchange::Ends(RefreshOutcome::Refused { refusal, interrupted: Some(Interruption::Claimed { time: start() }) });
     world.surroundings.token = Some(token(world.now));
-    world.secret.then = Ok(TokenView { interrupted: Some(start()), ..token(world.now) });
+    world.secret.then =
+        Ok(TokenView { interrupted: Some(Interruption::Claimed { time: start() }), ..token(world.now) });
     world.run_for(minutes(30));
     assert_eq!(world.status().condition(ConditionType::Stalled), "True RefreshInterrupted");
     world.secret.then = Ok(token(world.now));

@@ -138,6 +138,9 @@ async fn a_replaced_token_that_comes_back_is_not_used_and_said_once() {
     wait_until_settled(&world, "alice").await;
     assert!(operator.terminate().await.unwrap().success());
     assert_used_once(&report(&world, "alice").await);
+    assert_eq!(said().await, 1, "a restart does not say it again");
+    let status = world.api::<SpotifyAccount>().get("alice").await.unwrap().status.unwrap();
+    assert!(status.authorization.unwrap().put_back_time.is_some());
 }
 
 #[tokio::test]
