@@ -62,8 +62,8 @@ mod armed {
 
     impl Failpoints {
         /// Reads `[abort:|hold:|panic:]<point>[@<account>][#<n>]`, several of them separated by commas. Without an action
-        /// the process aborts; `#<n>` lets the first n - 1 pass. `gate` is the file whose existence lets all go on that
-        /// are held.
+        /// the process aborts; `@<start>*` means every account whose name starts so; `#<n>` lets the first n - 1 pass.
+        /// `gate` is the file whose existence lets all go on that are held.
         ///
         /// # Errors
         /// What cannot be read.
@@ -79,7 +79,7 @@ mod armed {
         /// What happens to an account that comes by.
         fn strikes(&self, point: &str, account: &str) -> Option<Action> {
             let comes_by = |failpoint: &&Failpoint| {
-                failpoint.point == point && failpoint.account.as_deref().is_none_or(|only| only == account)
+                failpoint.point == point && failpoint.account.as_deref().is_none_or(|only| means(only, account))
             };
             let struck = self.points.iter().filter(comes_by).filter(|failpoint| {
                 let passing = failpoint.passed.fetch_add(1, Ordering::SeqCst) + 1;
@@ -87,6 +87,10 @@ mod armed {
             });
             struck.map(|failpoint| failpoint.action).last()
         }
+    }
+
+    fn means(only: &str, account: &str) -> bool {
+        only.strip_suffix('*').map_or(only == account, |start| account.starts_with(start))
     }
 
     impl Failpoint {
@@ -153,7 +157,7 @@ mod armed {
 
         #[test]
         fn the_point_the_account_and_the_passing_are_told_apart() {
-            let armed = failpoints("claimed#2,hold:sending@alice, panic:begun@bob");
+            let armed = failpoints("claimed#2,hold:sending@alice, panic:begun@bob,hold:loaded@the-*");
             assert_eq!(armed.strikes("claimed", "alice"), None);
             assert_eq!(armed.strikes("claimed", "bob"), Some(Action::Abort));
             assert_eq!(armed.strikes("claimed", "bob"), None, "once");
@@ -161,6 +165,8 @@ mod armed {
             assert_eq!(armed.strikes("sending", "alice"), Some(Action::Hold));
             assert_eq!(armed.strikes("sending", "alice"), Some(Action::Hold), "again and again");
             assert_eq!(armed.strikes("begun", "bob"), Some(Action::Panic));
+            assert_eq!(armed.strikes("loaded", "the-second"), Some(Action::Hold));
+            assert_eq!(armed.strikes("loaded", "bob"), None);
         }
 
         #[test]

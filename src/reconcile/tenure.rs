@@ -36,6 +36,11 @@ impl Tenure {
         self.milliseconds.store(u64::try_from(milliseconds).unwrap_or(u64::MAX), Ordering::SeqCst);
     }
 
+    /// It is over.
+    pub fn ends(&self) {
+        self.milliseconds.store(0, Ordering::SeqCst);
+    }
+
     /// Whether it lasts.
     pub fn holds(&self) -> bool {
         self.start.elapsed().as_millis() < u128::from(self.milliseconds.load(Ordering::SeqCst))

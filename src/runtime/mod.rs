@@ -223,6 +223,7 @@ async fn on_duty(
     passes_stop.cancel();
     readiness.wait_for("shutting down");
     if !kept {
+        ctx.tenure.ends();
         // Somebody else may be on duty in a moment: passes end where they are, exchanges are committed all the same.
         passes.abort();
         finish(ctx, controllers).await;
@@ -232,6 +233,7 @@ async fn on_duty(
     let keeping = async {
         let kept = election.keep(&ctx.cluster, &clock, &mut held, &ctx.tenure, &finished).await;
         if !kept {
+            ctx.tenure.ends();
             passes.abort();
         }
         kept

@@ -151,7 +151,7 @@ fn an_exchange_that_was_cut_off_is_told_with_its_time() {
     };
     let status = settled(&account, &token(start()), &progress().with_refresh(outcome), start());
     assert_eq!(status.condition(ConditionType::Stalled), "True RefreshInterrupted");
-    let message = status.message(ConditionType::Ready).to_owned();
+    let message = status.message(ConditionType::Ready).clone();
     assert!(message.contains("2026-11-23T09:57:00Z"));
 
     // What was cut off has stored its token after all, and that one is dead, too: it is still the same story.

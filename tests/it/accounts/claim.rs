@@ -1,20 +1,18 @@
 //! Claim, exchange, commit: what is asked of Spotify when the Secret cannot be written, and what is left when the
 //! process, the API server or a writer comes in between.
 
-use std::time::Duration;
-
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::rbac::v1::Role;
 use kube::Api;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
-use scrobble_harness::{ControlPlane, OperatorProcess, Options, wait_until};
+use scrobble_harness::wait_until;
 use scrobble_operator::api::condition::{ConditionType, find_condition};
 use scrobble_operator::api::v1alpha1::SpotifyAccount;
 use scrobble_simulator::api::{Effect, Endpoint, NewFault, Rotation};
 use serde_json::json;
 
 use super::tokens::{
-    app, assert_stored, assert_used_once, exchanges, held, operator, report, state_name, text, wait_for_exchanges,
+    assert_stored, assert_used_once, exchanges, held, operator, report, state_name, text, wait_for_exchanges,
     wait_until_settled, world,
 };
 use crate::world::{DEADLINE, World};
@@ -160,57 +158,6 @@ pub async fn answered(world: &World, since: u64) -> u64 {
     wait_until("an exchange", DEADLINE, async || exchanges(world, since).await.last().map(|record| record.seq))
         .await
         .unwrap()
-}
-
-#[tokio::test]
-async fn an_api_server_that_is_away_between_exchange_and_commit_costs_nothing() {
-    let plane: &'static ControlPlane = Box::leak(Box::new(ControlPlane::start(Options::default()).await.unwrap()));
-    let world =
-        World::on(plane, "api-server-away", app(Rotation::Strict, 5), scrobble_simulator::Options::default()).await;
-    world.account("alice", "1s").await;
-    let mut process = operator(&world).start().await.unwrap();
-    world.wait_ready("alice", "True", "Succeeded").await;
-
-    away(&world, Duration::from_secs(15), None).await;
-    world.wait_ready("alice", "True", "Succeeded").await;
-    wait_until_settled(&world, "alice").await;
-
-    // The same, and the process is asked to end: it stays until the token is stored.
-    away(&world, Duration::ZERO, Some(&mut process)).await;
-    assert!(process.wait(DEADLINE).await.unwrap().success());
-    assert_stored(&world, "alice").await;
-    assert_used_once(&report(&world, "alice").await);
-    assert!(process.log().contains("new tokens are not stored yet"), "it says so");
-
-    process.restart().await.unwrap();
-    world.wait_ready("alice", "True", "Succeeded").await;
-    wait_for_exchanges(&world, 1).await;
-    wait_until_settled(&world, "alice").await;
-    assert_used_once(&report(&world, "alice").await);
-}
-
-/// Takes the API server away while an exchange is on its way: for this long, or until the operator, which is asked to
-/// end, has said that it stays.
-async fn away(world: &World, time: Duration, operator: Option<&mut OperatorProcess>) {
-    let slow = NewFault::new(Effect::DelayAfter { milliseconds: 2000 }).at(Endpoint::Token).times(1);
-    let since = world.script.last_seq().await.unwrap();
-    world.script.add_fault(&slow).await.unwrap();
-    let slowed = async || exchanges(world, since).await.into_iter().any(|record| record.fault.is_some()).then_some(());
-    wait_until("a slow exchange", DEADLINE, slowed).await.unwrap();
-    world.plane.kill_api_server().await.unwrap();
-    match operator {
-        None => tokio::time::sleep(time).await,
-        Some(operator) => {
-            operator.ask_to_end().unwrap();
-            wait_until("the operator to say that it stays", DEADLINE, async || {
-                assert_eq!(operator.exit_status().unwrap(), None, "it stays");
-                operator.log().contains("staying until they are").then_some(())
-            })
-            .await
-            .unwrap();
-        }
-    }
-    world.plane.start_api_server().await.unwrap();
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use super::tokens::{
 use crate::world::{DEADLINE, World};
 
 /// An operator that waits for the Lease, with these durations.
-fn elected(world: &World, [lease, renew, retry]: [&str; 3]) -> Operator {
+pub fn elected(world: &World, [lease, renew, retry]: [&str; 3]) -> Operator {
     operator(world)
         .argument("--leader-elect=true")
         .flag("leader-elect-lease-duration", lease)
@@ -20,9 +20,9 @@ fn elected(world: &World, [lease, renew, retry]: [&str; 3]) -> Operator {
         .flag("leader-elect-retry-period", retry)
 }
 
-const SHORT: [&str; 3] = ["3s", "2s", "500ms"];
+pub const SHORT: [&str; 3] = ["3s", "2s", "500ms"];
 
-async fn wait_on_duty(operator: &OperatorProcess) {
+pub async fn wait_on_duty(operator: &OperatorProcess) {
     wait_until("the operator to be on duty", DEADLINE, async || is_on_duty(operator).then_some(())).await.unwrap();
 }
 
