@@ -7,6 +7,7 @@
 //! L2     plan         decisions: state in, steps out; `now` is an argument     api, domain
 //! L3     adapters     outside systems, one folder each; no decisions           api, domain (and adapters::http)
 //! L4     reconcile    the driver: observe -> plan -> act -> settle -> record   api, domain, plan, adapters
+//! L4     connect      signing a listener in: prepare -> exchange -> store      api, domain, plan, adapters, reconcile
 //! L5     runtime      wiring: watches, leader, probes, clock, shutdown         all
 //!        cli          flags and subcommands; the only reader of the environment
 //! ```
@@ -16,6 +17,7 @@
 pub mod adapters;
 pub mod api;
 pub mod cli;
+pub mod connect;
 pub mod domain;
 pub mod plan;
 pub mod reconcile;

@@ -1,5 +1,6 @@
 //! The command line: flags and subcommands; the only place that reads the environment.
 
+mod connect;
 pub mod crds;
 mod run;
 
@@ -20,6 +21,8 @@ struct Arguments {
 enum Command {
     /// Run the operator
     Run(Box<run::RunArguments>),
+    /// Sign a listener in to Spotify and store the tokens in the account's token Secret
+    Connect(Box<connect::ConnectArguments>),
     /// Print the custom resource definitions
     Crds(crds::CrdsArguments),
     /// Print the version
@@ -30,6 +33,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Run(arguments) => run::run(*arguments),
+        Command::Connect(arguments) => connect::run(*arguments),
         Command::Crds(arguments) => crds::run(&arguments).map_err(|error| error.to_string()),
         Command::Version => writeln!(std::io::stdout(), "scrobble-operator {}", env!("CARGO_PKG_VERSION"))
             .map_err(|error| error.to_string()),

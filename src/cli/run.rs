@@ -115,9 +115,18 @@ pub struct RunArguments {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Format {
+pub(super) enum Format {
     Json,
     Text,
+}
+
+impl From<Format> for LogFormat {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Json => Self::Json,
+            Format::Text => Self::Text,
+        }
+    }
 }
 
 fn duration(text: &str) -> Result<GoDuration, String> {
@@ -129,11 +138,7 @@ fn duration(text: &str) -> Result<GoDuration, String> {
 /// # Errors
 /// A message for people: what went wrong, and the causes.
 pub fn run(arguments: RunArguments) -> Result<(), String> {
-    let format = match arguments.log_format {
-        Format::Json => LogFormat::Json,
-        Format::Text => LogFormat::Text,
-    };
-    telemetry::start(format, &arguments.log_level);
+    telemetry::start(arguments.log_format.into(), &arguments.log_level);
     arm_failpoints()?;
     let configuration = configuration(arguments)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| chain(&error))?;
@@ -209,7 +214,7 @@ fn environment(name: &str) -> Option<String> {
 }
 
 #[cfg(feature = "testing")]
-fn clock() -> Result<OperatorClock, String> {
+pub(super) fn clock() -> Result<OperatorClock, String> {
     match environment("SCROBBLE_OPERATOR_TEST_CLOCK") {
         Some(text) => OperatorClock::parse(&text).map_err(|error| error.to_string()),
         None => Ok(OperatorClock::system()),
@@ -218,7 +223,7 @@ fn clock() -> Result<OperatorClock, String> {
 
 #[cfg(not(feature = "testing"))]
 #[expect(clippy::unnecessary_wraps, reason = "the test build's clock can be refused")]
-fn clock() -> Result<OperatorClock, String> {
+pub(super) fn clock() -> Result<OperatorClock, String> {
     Ok(OperatorClock::system())
 }
 
@@ -240,7 +245,7 @@ fn arm_failpoints() -> Result<(), String> {
 }
 
 /// An error with its causes, in one line.
-fn chain(error: &dyn Error) -> String {
+pub(super) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {

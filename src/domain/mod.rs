@@ -9,6 +9,7 @@ pub mod name;
 pub mod play;
 #[cfg(test)]
 pub(crate) mod random;
+pub mod sign_in;
 pub mod state_secret;
 pub mod token;
 pub mod token_secret;

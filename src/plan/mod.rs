@@ -14,6 +14,7 @@ pub mod reference;
 pub mod schedule;
 pub mod scrobble_plan;
 pub mod settle;
+pub mod sign_in;
 pub mod step;
 pub mod target;
 pub mod token;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::core::{Selector, SelectorExt as _};
 
@@ -9,18 +10,26 @@ use super::observed::{Lookup, Observed, TargetEntry};
 use super::problem::Problem;
 use crate::api::condition::Reason;
 use crate::api::v1alpha1::{
-    AccountTarget, AllowedNamespaces, NamespacesFrom, PlanNamespaces, PlanNamespacesFrom, ScrobbleTarget, SpotifyApp,
-    TargetType,
+    AccountTarget, AllowedNamespaces, NamespacesFrom, PlanNamespaces, PlanNamespacesFrom, ScrobbleTarget,
+    SpotifyAccount, SpotifyApp, TargetType,
 };
+use crate::domain::name::ObjectName;
 
 /// The app, if it may be used.
 pub fn app(observed: &Observed) -> Result<&SpotifyApp, Problem> {
-    let name = &observed.app_name;
-    let own = name.namespace == observed.namespace;
-    match &observed.app {
-        Lookup::Found(app) if own || allows(&app.spec.allowed_namespaces, observed.namespace_labels.as_ref()) => {
-            Ok(app)
-        }
+    shared_app(&observed.app, &observed.app_name, &observed.namespace, observed.namespace_labels.as_ref())
+}
+
+/// An app, if accounts of a namespace with these labels may use it.
+pub fn shared_app<'a>(
+    app: &'a Lookup<SpotifyApp>,
+    name: &ObjectName,
+    namespace: &str,
+    labels: Option<&BTreeMap<String, String>>,
+) -> Result<&'a SpotifyApp, Problem> {
+    let own = name.namespace == namespace;
+    match app {
+        Lookup::Found(app) if own || allows(&app.spec.allowed_namespaces, labels) => Ok(app),
         Lookup::Unreadable if own => Err(Problem::configuration(
             Reason::ObjectUnreadable,
             format!(
@@ -33,6 +42,22 @@ pub fn app(observed: &Observed) -> Result<&SpotifyApp, Problem> {
         )),
         _ => Err(not_allowed(&format!("SpotifyApp {name}"), "spec.appRef")),
     }
+}
+
+/// Whether another account of the namespace names the same token Secret and is older: the oldest one holds it, by
+/// creation and then by name.
+pub fn is_older_holder(other: &SpotifyAccount, account: &SpotifyAccount, namespace: &str) -> bool {
+    other.metadata.namespace.as_deref() == Some(namespace)
+        && other.spec.token_secret_ref.name == account.spec.token_secret_ref.name
+        && other.metadata.uid != account.metadata.uid
+        && other.metadata.deletion_timestamp.is_none()
+        && age(other) < age(account)
+}
+
+/// What accounts are ordered by where they name the same token Secret; the least is the oldest.
+pub fn age(account: &SpotifyAccount) -> (Option<Timestamp>, &str) {
+    let created = account.metadata.creation_timestamp.as_ref().map(|time| time.0);
+    (created, account.metadata.name.as_deref().unwrap_or_default())
 }
 
 /// The target of an entry, if it may be used.

@@ -126,7 +126,7 @@ async fn app_credentials(
         (None, _) => Ok(AppCredentials { client_id, client_secret: None }),
         (Some(reference), _) => {
             let name = ObjectName::new(&observed.app_name.namespace, &reference.name);
-            let read = || secret_access::credential(ctx, &name, &reference.key, SecretUse::Client);
+            let read = || secret_access::credential(&ctx.cluster, &name, &reference.key, SecretUse::Client);
             match refusal::confirmed(account, read).await {
                 Ok(secret) => Ok(AppCredentials { client_id, client_secret: Some(secret) }),
                 Err(trouble) => Err(RefreshOutcome::ClientSecret(trouble)),
@@ -196,7 +196,7 @@ async fn credentials(
         (Some(reference), Some(usual)) => {
             let secret = ObjectName::new(namespace, &reference.name);
             let key = reference.key.as_deref().unwrap_or(usual);
-            Some(secret_access::credential(ctx, &secret, key, SecretUse::Credentials).await?)
+            Some(secret_access::credential(&ctx.cluster, &secret, key, SecretUse::Credentials).await?)
         }
         _ => None,
     };
@@ -204,7 +204,7 @@ async fn credentials(
         Some(webhook) => {
             let reference = &webhook.signing_key_ref;
             let secret = ObjectName::new(&name.namespace, &reference.name);
-            Some(secret_access::credential(ctx, &secret, &reference.key, SecretUse::Target).await?)
+            Some(secret_access::credential(&ctx.cluster, &secret, &reference.key, SecretUse::Target).await?)
         }
         None => None,
     };

@@ -47,7 +47,7 @@ pub(super) async fn check(
 ) -> Result<(), SecretTrouble> {
     let Some(reference) = reference else { return Ok(()) };
     let secret = ObjectName::new(&object.namespace, &reference.name);
-    secret_access::credential(ctx, &secret, &reference.key, usage).await.map(|_| ())
+    secret_access::credential(&ctx.cluster, &secret, &reference.key, usage).await.map(|_| ())
 }
 
 /// A conflict means that the object changed: the watch brings it again.

@@ -68,7 +68,7 @@ async fn write_back(
     let uid = account.metadata.uid.as_deref().unwrap_or_default();
     let Some((state, _)) = load_state(&name.namespace, uid, ctx).await? else { return Ok(()) };
     // Only a Secret that is labelled for tokens is written to, whatever the spec names by now.
-    let secret = secret_access::read(ctx, secret_name, SecretUse::Token).await?;
+    let secret = secret_access::read(&ctx.cluster, secret_name, SecretUse::Token).await?;
     let held = secret.data.get(key::REFRESH_TOKEN).and_then(|value| String::from_utf8(value.0.clone()).ok());
     let held = held.map(|token| TokenDigest::of(uid, &RefreshToken::new(token)));
     if held.is_some_and(|held| !state.replaced.contains(&held)) {

@@ -14,7 +14,7 @@ mod observe;
 mod record;
 mod refusal;
 mod scrobble_plan;
-mod secret_access;
+pub mod secret_access;
 mod store;
 mod target;
 pub mod tenure;

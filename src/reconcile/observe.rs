@@ -5,7 +5,7 @@ use super::live::Live;
 use crate::api::v1alpha1::SpotifyAccount;
 use crate::domain::name::ObjectName;
 use crate::plan::observed::TargetEntry;
-use crate::plan::{Lookup, Observed};
+use crate::plan::{Lookup, Observed, reference};
 
 /// What is known about an account. `holder` is the older account that holds its token Secret, found once a pass.
 pub(super) fn observe(
@@ -49,19 +49,7 @@ pub(super) fn observe(
 
 /// The oldest account that names a token Secret holds it: by creation, then by name.
 pub(super) fn older_holder(account: &SpotifyAccount, namespace: &str, ctx: &Context) -> Option<ObjectName> {
-    let secret = &account.spec.token_secret_ref.name;
-    let age = |account: &SpotifyAccount| {
-        let created = account.metadata.creation_timestamp.as_ref().map(|time| time.0);
-        (created, account.metadata.name.clone().unwrap_or_default())
-    };
-    let own = age(account);
-    let others = ctx.catalogue.accounts(&|other| {
-        other.metadata.namespace.as_deref() == Some(namespace)
-            && other.spec.token_secret_ref.name == *secret
-            && other.metadata.uid != account.metadata.uid
-            && other.metadata.deletion_timestamp.is_none()
-            && age(other) < own
-    });
-    let oldest = others.iter().min_by_key(|other| age(other))?;
+    let others = ctx.catalogue.accounts(&|other| reference::is_older_holder(other, account, namespace));
+    let oldest = others.iter().min_by_key(|other| reference::age(other))?;
     Some(ObjectName::new(namespace, oldest.metadata.name.clone().unwrap_or_default()))
 }

@@ -2,21 +2,23 @@
 
 use secrecy::SecretString;
 
-use super::context::Context;
-use crate::adapters::kube::ClusterError;
 use crate::adapters::kube::secrets::SecretContent;
+use crate::adapters::kube::{Cluster, ClusterError};
 use crate::api::secret::{SecretUse, USE_LABEL, is_operators_own};
 use crate::domain::name::ObjectName;
 use crate::domain::token_secret;
 use crate::plan::step::SecretTrouble;
 
 /// Reads a Secret that may be used for this.
-pub(super) async fn read(ctx: &Context, name: &ObjectName, usage: SecretUse) -> Result<SecretContent, SecretTrouble> {
+///
+/// # Errors
+/// Why it cannot be used.
+pub async fn read(cluster: &Cluster, name: &ObjectName, usage: SecretUse) -> Result<SecretContent, SecretTrouble> {
     let secret = || name.clone();
     if is_operators_own(&name.name) {
         return Err(SecretTrouble::NotLabelled { secret: secret(), wanted: usage.as_str() });
     }
-    match ctx.cluster.secret(name).await {
+    match cluster.secret(name).await {
         Ok(Some(content)) if content.labels.get(USE_LABEL).is_some_and(|label| label == usage.as_str()) => Ok(content),
         Ok(Some(_)) => Err(SecretTrouble::NotLabelled { secret: secret(), wanted: usage.as_str() }),
         Ok(None) => Err(SecretTrouble::NotFound { secret: secret() }),
@@ -26,13 +28,16 @@ pub(super) async fn read(ctx: &Context, name: &ObjectName, usage: SecretUse) -> 
 }
 
 /// Reads one credential out of a Secret that may be used for this.
-pub(super) async fn credential(
-    ctx: &Context,
+///
+/// # Errors
+/// Why it cannot be used.
+pub async fn credential(
+    cluster: &Cluster,
     name: &ObjectName,
     key: &str,
     usage: SecretUse,
 ) -> Result<SecretString, SecretTrouble> {
-    let content = read(ctx, name, usage).await?;
+    let content = read(cluster, name, usage).await?;
     token_secret::credential(&content.data, key)
         .map(SecretString::from)
         .map_err(|problem| SecretTrouble::Content { secret: name.clone(), problem })

@@ -22,7 +22,7 @@ pub(super) async fn load(account: &SpotifyAccount, namespace: &str, ctx: &Contex
     let uid = account.metadata.uid.as_deref().unwrap_or_default();
     let name = ObjectName::new(namespace, &account.spec.token_secret_ref.name);
     let (secret, state) =
-        tokio::join!(secret_access::read(ctx, &name, SecretUse::Token), load_state(namespace, uid, ctx));
+        tokio::join!(secret_access::read(&ctx.cluster, &name, SecretUse::Token), load_state(namespace, uid, ctx));
     let (secret, state) = (secret?, state?);
     if secret.immutable {
         return Err(SecretTrouble::Immutable { secret: name });

@@ -105,7 +105,7 @@ pub async fn run(configuration: Configuration) -> Result<(), RunError> {
     let readiness = Readiness::starting("starting");
     stop_on_signal(stop.clone())?;
     let mut configuration = configuration;
-    let client = client(configuration.kubeconfig.as_deref()).await?;
+    let client = client(configuration.kubeconfig.as_deref(), None).await?;
     let lease = &mut configuration.election.lease;
     if lease.namespace.is_empty() {
         client.default_namespace().clone_into(&mut lease.namespace);
@@ -290,16 +290,21 @@ fn stop_on_signal(stop: CancellationToken) -> Result<(), RunError> {
     Ok(())
 }
 
-async fn client(kubeconfig: Option<&std::path::Path>) -> Result<Client, RunError> {
-    let configuration = match kubeconfig {
-        None => kube::Config::infer().await.map_err(|error| RunError::Cluster(Box::new(error)))?,
-        Some(path) => {
-            let kubeconfig = Kubeconfig::read_from(path).map_err(|error| RunError::Cluster(Box::new(error)))?;
-            let options = KubeConfigOptions::default();
-            kube::Config::from_custom_kubeconfig(kubeconfig, &options)
-                .await
-                .map_err(|error| RunError::Cluster(Box::new(error)))?
+/// A client by a kubeconfig file and one of its contexts. Without a file: the one in use, which `KUBECONFIG` may name; and
+/// without a context either, where there is no such file: the cluster that the process runs in.
+///
+/// # Errors
+/// [`RunError::Cluster`].
+pub async fn client(kubeconfig: Option<&std::path::Path>, context: Option<&str>) -> Result<Client, RunError> {
+    let failed = |error: kube::config::KubeconfigError| RunError::Cluster(Box::new(error));
+    let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
+    let configuration = match (kubeconfig, context) {
+        (Some(path), _) => {
+            let kubeconfig = Kubeconfig::read_from(path).map_err(failed)?;
+            kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(failed)?
         }
+        (None, Some(_)) => kube::Config::from_kubeconfig(&options).await.map_err(failed)?,
+        (None, None) => kube::Config::infer().await.map_err(|error| RunError::Cluster(Box::new(error)))?,
     };
     Client::try_from(configuration).map_err(|error| RunError::Cluster(Box::new(error)))
 }

@@ -15,6 +15,7 @@ mod api;
 mod architecture;
 mod chaos;
 mod chart;
+mod connect;
 mod control_plane;
 mod documents;
 mod secrecy;

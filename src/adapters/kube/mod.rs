@@ -4,6 +4,7 @@ mod error;
 pub mod events;
 pub mod finalizer;
 pub mod lease;
+pub mod objects;
 pub mod secrets;
 pub mod status;
 #[cfg(test)]

@@ -61,6 +61,31 @@ impl Cluster {
             .map(SecretContent::from)
     }
 
+    /// Whether a change of a Secret would be taken: the same request as the change itself, which the server tries and
+    /// forgets.
+    ///
+    /// # Errors
+    /// Those of the change.
+    pub async fn try_change_secret(&self, name: &ObjectName, resource_version: &str) -> Result<(), ClusterError> {
+        let patch = Patch::Merge(json!({"metadata": {"resourceVersion": resource_version}}));
+        let parameters =
+            PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), dry_run: true, ..PatchParams::default() };
+        let secrets = self.secrets(name);
+        within_deadline("write the Secret", secrets.patch(&name.name, &parameters, &patch)).await.map(|_| ())
+    }
+
+    /// Creates a Secret that belongs to people and stays when everything else goes; or, where it is to be tried only,
+    /// asks whether it could be.
+    ///
+    /// # Errors
+    /// [`ClusterError::Conflict`] where one of this name exists.
+    pub async fn create_secret(&self, secret: &Secret, dry_run: bool) -> Result<(), ClusterError> {
+        let namespace = secret.metadata.namespace.as_deref().unwrap_or_default();
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
+        let parameters = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), dry_run };
+        within_deadline("create the Secret", secrets.create(&parameters, secret)).await.map(|_| ())
+    }
+
     /// Creates a Secret of the operator's own, which goes with its owner.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! Spotify: the accounts service and the Web API. Base URLs are arguments.
 
+mod authorization;
 mod error;
 mod model;
 mod recently_played;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use url::Url;
 
+pub use authorization::SignIn;
 pub use token::AppCredentials;
 
 /// The longest wait for an answer of the accounts service: together with the claim's deadline it bounds how long a

@@ -1,4 +1,5 @@
-//! Refreshing at `POST /api/token` (RFC 6749 section 6; Spotify, "Refreshing tokens").
+//! `POST /api/token`: how every exchange is sent and read, and refreshing (RFC 6749 section 6; Spotify, "Refreshing
+//! tokens").
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,9 +10,10 @@ use std::time::{Duration, Instant};
 use http::StatusCode;
 use http_body::{Frame, SizeHint};
 use jiff::SignedDuration;
-use oauth2::basic::{BasicClient, BasicErrorResponse, BasicErrorResponseType};
+use oauth2::basic::{BasicClient, BasicErrorResponse, BasicErrorResponseType, BasicTokenResponse};
 use oauth2::{
-    AuthType, ClientId, ClientSecret, HttpRequest, HttpResponse, RequestTokenError, TokenResponse as _, TokenUrl,
+    AuthType, ClientId, ClientSecret, EndpointNotSet, EndpointSet, HttpRequest, HttpResponse, RequestTokenError,
+    TokenResponse as _, TokenUrl,
 };
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -30,7 +32,7 @@ const LAST_LOOK: Duration = Duration::from_millis(500);
 /// The deadline is kept here, not underneath.
 const NO_DEADLINE: Duration = Duration::from_hours(1);
 
-/// The app's side of a refresh.
+/// The app's side of an exchange.
 #[derive(Clone, Debug)]
 pub struct AppCredentials {
     /// The client id.
@@ -41,44 +43,82 @@ pub struct AppCredentials {
 
 /// Why oauth2 got no response to parse.
 #[derive(Debug, thiserror::Error)]
-enum ExchangeError {
+pub(super) enum ExchangeError {
     #[error("no usable answer")]
     Trouble(Trouble),
     #[error("HTTP status {status}")]
     Status { status: StatusCode, retry_after: Option<SignedDuration> },
 }
 
+/// Why oauth2 got no tokens.
+type TokenError = RequestTokenError<ExchangeError, BasicErrorResponse>;
+
 impl Spotify {
     /// Exchanges a refresh token for an access token, in one request that is never repeated. The token does not leave
     /// this process at `send_before` or later, however long a connection takes.
     pub async fn refresh(&self, app: &AppCredentials, token: &RefreshToken, send_before: Instant) -> TokenAnswer {
+        let token = oauth2::RefreshToken::new(token.expose().to_owned());
+        let call = self.token_call(send_before);
+        let client = self.token_client(app);
+        call.read(client.exchange_refresh_token(&token).request_async(&|request| call.send(request)).await)
+    }
+
+    /// The app at the token endpoint.
+    pub(super) fn token_client(&self, app: &AppCredentials) -> TokenClient {
         let client = BasicClient::new(ClientId::new(app.client_id.clone()))
             .set_auth_type(if app.client_secret.is_some() { AuthType::BasicAuth } else { AuthType::RequestBody })
             .set_token_uri(TokenUrl::from_url(join(&self.accounts_url, "api/token")));
-        let client = match &app.client_secret {
+        match &app.client_secret {
             Some(secret) => client.set_client_secret(ClientSecret::new(secret.expose_secret().to_owned())),
             None => client,
-        };
-        let token = oauth2::RefreshToken::new(token.expose().to_owned());
-        let status = Arc::new(OnceLock::new());
-        let late = Arc::new(AtomicBool::new(false));
-        let fence = Fence { send_before, late: Arc::clone(&late) };
-        let call = |request: HttpRequest| exchange(self.http.clone(), request, fence.clone(), Arc::clone(&status));
-        match client.exchange_refresh_token(&token).request_async(&call).await {
-            Ok(answer) => TokenAnswer::Granted(Grant {
-                access_token: AccessToken::new(answer.access_token().secret().clone()),
-                expires_in: answer.expires_in().map_or(DOCUMENTED_LIFE, life),
-                refresh_token: answer
-                    .refresh_token()
-                    .filter(|token| !token.secret().is_empty())
-                    .map(|token| RefreshToken::new(token.secret().clone())),
-                scope: answer
-                    .scopes()
-                    .map(|scopes| scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(" ")),
-            }),
-            Err(_) if late.load(Ordering::SeqCst) => TokenAnswer::NotSent,
-            Err(error) => classify(error, status.get().copied()),
         }
+    }
+
+    /// One request to the token endpoint, which does not leave at `send_before` or later.
+    pub(super) fn token_call(&self, send_before: Instant) -> TokenCall {
+        let fence = Fence { send_before, late: Arc::default() };
+        TokenCall { http: self.http.clone(), fence, status: Arc::default() }
+    }
+}
+
+/// A client whose token endpoint is known.
+pub(super) type TokenClient = BasicClient<EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
+
+/// One request to the token endpoint, and what is remembered of it for reading its answer.
+pub(super) struct TokenCall {
+    http: reqwest::Client,
+    fence: Fence,
+    status: Arc<OnceLock<StatusCode>>,
+}
+
+impl TokenCall {
+    /// Sends the request, as oauth2 asks for it.
+    pub(super) fn send(
+        &self,
+        request: HttpRequest,
+    ) -> impl Future<Output = Result<HttpResponse, ExchangeError>> + use<> {
+        exchange(self.http.clone(), request, self.fence.clone(), Arc::clone(&self.status))
+    }
+
+    /// What became of it.
+    pub(super) fn read(&self, answer: Result<BasicTokenResponse, TokenError>) -> TokenAnswer {
+        match answer {
+            Ok(answer) => TokenAnswer::Granted(grant(&answer)),
+            Err(_) if self.fence.late.load(Ordering::SeqCst) => TokenAnswer::NotSent,
+            Err(error) => classify(error, self.status.get().copied()),
+        }
+    }
+}
+
+fn grant(answer: &BasicTokenResponse) -> Grant {
+    Grant {
+        access_token: AccessToken::new(answer.access_token().secret().clone()),
+        expires_in: answer.expires_in().map_or(DOCUMENTED_LIFE, life),
+        refresh_token: answer
+            .refresh_token()
+            .filter(|token| !token.secret().is_empty())
+            .map(|token| RefreshToken::new(token.secret().clone())),
+        scope: answer.scopes().map(|scopes| scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(" ")),
     }
 }
 
@@ -160,7 +200,7 @@ async fn in_time<T>(answer: impl Future<Output = Result<T, Trouble>>) -> Result<
     }
 }
 
-fn classify(error: RequestTokenError<ExchangeError, BasicErrorResponse>, status: Option<StatusCode>) -> TokenAnswer {
+fn classify(error: TokenError, status: Option<StatusCode>) -> TokenAnswer {
     let succeeded = status.is_some_and(|status| status.is_success());
     match error {
         RequestTokenError::ServerResponse(response) => refusal(&response, status),

@@ -11,7 +11,7 @@ use crate::plan::step::{Progress, RefreshOutcome};
 use crate::plan::token::UNVERIFIED;
 
 /// The earliest reading of "six months" (Spotify, "Refresh token expiration", June 2026).
-pub(super) const AUTHORIZATION_LIFE: SignedDuration = SignedDuration::from_hours(24 * 180);
+pub(in crate::plan) const AUTHORIZATION_LIFE: SignedDuration = SignedDuration::from_hours(24 * 180);
 
 pub(super) fn settle(status: &mut SpotifyAccountStatus, observed: &Observed, progress: &Progress, now: Timestamp) {
     let Some(token) = progress.token_view(observed.token.as_ref()) else { return };

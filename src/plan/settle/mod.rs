@@ -21,6 +21,7 @@ use crate::api::v1alpha1::{GoDuration, SpotifyAccount, SpotifyAccountStatus};
 use crate::domain::answer::ApiAnswer;
 use crate::domain::ledger_codec;
 pub use announcements::Announcement;
+pub(in crate::plan) use authorization::AUTHORIZATION_LIFE;
 pub use verdict::Verdict;
 
 /// What a pass comes to.

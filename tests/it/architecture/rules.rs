@@ -53,9 +53,9 @@ const EFFECTS: &[&[&str]] = &[
     &["tracing_subscriber"],
 ];
 
-const EVERYTHING: &[&str] = &["api", "domain", "plan", "adapters", "reconcile", "runtime", "cli"];
+const EVERYTHING: &[&str] = &["api", "domain", "plan", "adapters", "reconcile", "connect", "runtime", "cli"];
 
-const LAYERS: [Layer; 8] = [
+const LAYERS: [Layer; 9] = [
     Layer { name: "api", uses: &["api", "domain"], refuses: EFFECTS, pure: true },
     Layer { name: "domain", uses: &["api", "domain"], refuses: EFFECTS, pure: true },
     Layer { name: "plan", uses: &["api", "domain", "plan"], refuses: EFFECTS, pure: true },
@@ -69,6 +69,13 @@ const LAYERS: [Layer; 8] = [
     Layer {
         name: "reconcile",
         uses: &["api", "domain", "plan", "adapters", "reconcile"],
+        refuses: &[&["reqwest"], &["crate", "adapters", "spotify", "model"]],
+        pure: false,
+    },
+    // A driver as well, of one authorization. It reads Secrets and the clock the way that passes do.
+    Layer {
+        name: "connect",
+        uses: &["api", "domain", "plan", "adapters", "reconcile", "connect"],
         refuses: &[&["reqwest"], &["crate", "adapters", "spotify", "model"]],
         pure: false,
     },

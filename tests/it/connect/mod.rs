@@ -1,0 +1,10 @@
+//! `scrobble-operator connect`: a listener signs in at the simulator with a real HTTP client that follows the redirects,
+//! and the tokens are in a real cluster.
+
+mod operator;
+mod refusals;
+mod rights;
+mod secrecy;
+mod session;
+mod sign_in;
+mod strays;
