@@ -2,20 +2,53 @@
 
 use jiff::Timestamp;
 
+use super::client::{self, Standing};
 use super::problem::Problem;
+use super::settle::Announcement;
 use super::step::SecretTrouble;
-use crate::api::condition::{ConditionType, Reason, remove_condition, set_condition};
-use crate::api::v1alpha1::{SpotifyApp, SpotifyAppStatus};
+use crate::api::condition::{ConditionType, Reason, find_condition, remove_condition, set_condition};
+use crate::api::v1alpha1::{BreakerState, SpotifyApp, SpotifyAppStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-/// The status of an app, from how its client secret was found and how many accounts refer to it.
-pub fn settle(app: &SpotifyApp, secret: &Result<(), SecretTrouble>, accounts: i32, now: Timestamp) -> SpotifyAppStatus {
+/// The status of an app, from how its client secret was found, what Spotify says about it, and how many accounts refer to
+/// the app.
+pub fn settle(
+    app: &SpotifyApp,
+    secret: &Result<(), SecretTrouble>,
+    standing: &Standing,
+    accounts: i32,
+    now: Timestamp,
+) -> SpotifyAppStatus {
     let mut status = app.status.clone().unwrap_or_default();
-    let problem = secret.as_ref().err().map(|trouble| Problem::secret("the client secret, Secret", trouble));
-    ready(&mut status.conditions, app.metadata.generation, problem.as_ref(), "the app can be used", now);
-    status.observed_generation = app.metadata.generation;
+    let refused = standing.refused.as_ref().map(|_| client::problem_of_app(app));
+    let problem = match (secret, refused) {
+        (Ok(()) | Err(SecretTrouble::Cluster), Some(refused)) => Some(refused),
+        (Ok(()), None) => None,
+        (Err(trouble), _) => Some(Problem::secret("the client secret, Secret", trouble)),
+    };
+    let generation = app.metadata.generation;
+    ready(&mut status.conditions, generation, problem.as_ref(), "the app can be used", now);
+    if standing.breaker.as_ref().is_some_and(|breaker| breaker.state != BreakerState::Closed) {
+        let message =
+            "nothing is sent for the app's accounts: one request probes at status.circuitBreaker.nextProbeTime";
+        let (kind, reason) = (ConditionType::CircuitOpen, Reason::CircuitOpen);
+        set_condition(&mut status.conditions, kind, true.into(), reason, message, generation, now);
+    } else {
+        remove_condition(&mut status.conditions, ConditionType::CircuitOpen);
+    }
+    standing.write_to(&mut status);
+    status.observed_generation = generation;
     status.accounts = accounts;
     status
+}
+
+/// What changed between two statuses that people should hear of.
+pub fn announcement(before: &SpotifyAppStatus, after: &SpotifyAppStatus) -> Option<Announcement> {
+    let now = find_condition(&after.conditions, ConditionType::Ready)?;
+    let known = find_condition(&before.conditions, ConditionType::Ready);
+    let warning = now.status == "False";
+    let changed = known.map_or(warning, |known| known.status != now.status || known.reason != now.reason);
+    changed.then(|| Announcement { warning, reason: now.reason.clone(), note: now.message.clone() })
 }
 
 /// `Ready`, and `Stalled` while a human must act: for the kinds that only describe something.

@@ -21,20 +21,22 @@ pub fn after_failure(
     limits: BreakerLimits,
     now: Timestamp,
 ) -> Option<BreakerStatus> {
-    if failures < limits.failure_threshold {
-        return None;
-    }
+    (failures >= limits.failure_threshold).then(|| opened(before, limits, now))
+}
+
+/// The breaker opened once more.
+pub fn opened(before: Option<&BreakerStatus>, limits: BreakerLimits, now: Timestamp) -> BreakerStatus {
     let trips = before.map_or(0, |breaker| breaker.trips).saturating_add(1);
     let doublings = u32::try_from(trips - 1).unwrap_or(0).min(16);
     let wait =
         (limits.probe_after * 2_i32.saturating_pow(doublings)).min(limits.max_probe_after.max(limits.probe_after));
     let opened_time = before.and_then(|breaker| breaker.opened_time.clone()).unwrap_or_else(|| whole_seconds(now));
-    Some(BreakerStatus {
+    BreakerStatus {
         state: BreakerState::Open,
         opened_time: Some(opened_time),
         next_probe_time: Some(whole_seconds(now + wait)),
         trips,
-    })
+    }
 }
 
 #[cfg(test)]

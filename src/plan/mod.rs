@@ -6,6 +6,7 @@
 pub mod app;
 pub mod breaker;
 pub mod claim;
+pub mod client;
 pub mod delivery;
 pub mod lineage;
 pub mod observed;

@@ -87,6 +87,15 @@ pub struct Duty {
     pub before_until: Option<Timestamp>,
 }
 
+/// What this process knows of an app's client credentials besides the app's status.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClientView {
+    /// Another account's exchange is on its way and will tell whether Spotify accepts them.
+    pub asked: bool,
+    /// This account was the last to be told that Spotify does not.
+    pub refused_last: bool,
+}
+
 /// Everything that decisions about an account rest on, besides the account itself.
 #[derive(Clone, Debug)]
 pub struct Observed {
@@ -98,6 +107,8 @@ pub struct Observed {
     pub app: Lookup<SpotifyApp>,
     /// Its name.
     pub app_name: ObjectName,
+    /// Its client credentials.
+    pub client: ClientView,
     /// The plan that the account names.
     pub plan: Option<Lookup<ScrobblePlan>>,
     /// The account's targets, in the order of the spec.

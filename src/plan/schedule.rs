@@ -9,7 +9,7 @@ use std::hash::Hasher as _;
 use jiff::{SignedDuration, Timestamp};
 
 use super::observed::{Duty, Lookup, Observed, TargetEntry};
-use super::{delivery, problem, reference};
+use super::{client, delivery, problem, reference};
 use crate::api::RECONCILE_REQUESTED_AT;
 use crate::api::condition::{ConditionType, Reason, find_condition, is_condition_true};
 use crate::api::v1alpha1::{SpotifyAccount, SpotifyAccountStatus};
@@ -79,6 +79,13 @@ fn next_question(
     status: &SpotifyAccountStatus,
     now: Timestamp,
 ) -> Timestamp {
+    if let Some(next) = client::next_probe(account, observed, status, now) {
+        return next;
+    }
+    if client::is_said(status) {
+        // Spotify accepts the app's credentials again.
+        return now;
+    }
     let attempt = status.failures.as_ref().and_then(|failures| failures.next_attempt_time.as_ref()).map(|next| next.0);
     if let Some(until) = attempt.filter(|until| *until > now && is_asked_to_wait(status)) {
         return until;

@@ -109,6 +109,8 @@ pub enum RefreshOutcome {
         /// What the Secret says.
         flow: Flow,
     },
+    /// Another account's exchange will tell first whether Spotify accepts the app's credentials; nothing was sent.
+    ClientAsked,
     /// Another process is exchanging this token, or may be; nothing was sent.
     Claimed {
         /// From when it may be tried.

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::client;
 use super::observed::{Lookup, Observed, TokenView};
 use super::step::{Progress, RefreshOutcome, Step};
 use crate::api::condition::{ConditionType, Reason, find_condition};
@@ -29,7 +30,12 @@ pub(super) fn steps(
         // The Secret may have been corrected since this process read it.
         return Some(if progress.token.is_none() { vec![Step::LoadToken] } else { Vec::new() });
     }
-    if !refreshed && !is_fresh(token, observed, now) {
+    // The app's credentials are refused: nothing is sent for it but a probe, which is an exchange.
+    let closed_until = client::closed_until(observed);
+    if closed_until.is_some_and(|until| until > now) {
+        return Some(Vec::new());
+    }
+    if !refreshed && (closed_until.is_some() || !is_fresh(token, observed, now)) {
         // A restart, or another process, may have left a newer token in the Secret than this process holds.
         let step = if progress.token.is_none() { Step::LoadToken } else { Step::Refresh { forced: token.refused } };
         return Some(vec![step]);

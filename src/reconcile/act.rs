@@ -8,15 +8,13 @@ use futures::future::join_all;
 use super::context::Context;
 use super::exchange::{self, Exchange};
 use super::live::{Live, LiveCredentials};
-use super::{refusal, secret_access, token};
-use crate::adapters::spotify::AppCredentials;
+use super::{client, refusal, secret_access, token};
 use crate::adapters::targets::{Scrobble, Service};
 use crate::api::secret::SecretUse;
 use crate::api::v1alpha1::{AccountTarget, ScrobbleTarget, SpotifyAccount, TargetType};
 use crate::domain::answer::{ApiAnswer, Delivery, Submission, Trouble};
 use crate::domain::name::ObjectName;
 use crate::domain::play::Play;
-use crate::domain::token::Flow;
 use crate::plan::observed::{Lookup, TargetEntry};
 use crate::plan::step::{Credentials, RefreshOutcome, SecretTrouble, TargetProgress};
 use crate::plan::{Observed, Progress, Step, delivery, target};
@@ -92,12 +90,14 @@ async fn refresh(
     }
     let outcome = match live.token.take() {
         None => RefreshOutcome::Conflict,
-        Some(held) => match app_credentials(ctx, account, observed, held.in_use.view.flow).await {
+        Some(held) => match client::admit(ctx, account, observed, &held.in_use.view).await {
             Err(outcome) => outcome,
-            Ok(app) => {
+            Ok(admitted) => {
+                let app = admitted.credentials.clone();
                 let exchange =
                     Exchange { account: Arc::clone(account), namespace: observed.namespace.clone(), app, token: held };
                 let exchanged = exchange::refresh(ctx, exchange).await;
+                admitted.ended(ctx, observed, &exchanged.outcome).await;
                 live.token = exchanged.token;
                 live.keep_written(exchanged.account);
                 // What humans wrote into Secrets meanwhile is seen with the refresh, at the latest. What was read in this
@@ -108,31 +108,6 @@ async fn refresh(
         },
     };
     progress.refresh = Some(outcome);
-}
-
-/// The app's side of a refresh, if the token's flow fits it.
-async fn app_credentials(
-    ctx: &Context,
-    account: &SpotifyAccount,
-    observed: &Observed,
-    flow: Option<Flow>,
-) -> Result<AppCredentials, RefreshOutcome> {
-    let Lookup::Found(app) = &observed.app else { return Err(RefreshOutcome::Conflict) };
-    let client_id = app.spec.client_id.clone();
-    match (&app.spec.client_secret_ref, flow) {
-        (Some(_), Some(flow @ Flow::Pkce)) | (None, Some(flow @ Flow::Confidential)) => {
-            Err(RefreshOutcome::FlowMismatch { flow })
-        }
-        (None, _) => Ok(AppCredentials { client_id, client_secret: None }),
-        (Some(reference), _) => {
-            let name = ObjectName::new(&observed.app_name.namespace, &reference.name);
-            let read = || secret_access::credential(&ctx.cluster, &name, &reference.key, SecretUse::Client);
-            match refusal::confirmed(account, read).await {
-                Ok(secret) => Ok(AppCredentials { client_id, client_secret: Some(secret) }),
-                Err(trouble) => Err(RefreshOutcome::ClientSecret(trouble)),
-            }
-        }
-    }
 }
 
 async fn identify(ctx: &Context, live: &mut Live, progress: &mut Progress) {

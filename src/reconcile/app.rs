@@ -2,18 +2,25 @@
 
 use std::sync::Arc;
 
-use kube::ResourceExt as _;
 use kube::core::DeserializeGuard;
+use kube::{Resource as _, ResourceExt as _};
 
+use super::client;
 use super::context::Context;
 use super::secret_access;
 use super::{Action, Error, unreadable};
+use crate::adapters::kube::ClusterError;
+use crate::adapters::kube::events::Announcement;
 use crate::api::secret::SecretUse;
-use crate::api::v1alpha1::{SecretKeyReference, SpotifyApp};
+use crate::api::v1alpha1::{SecretKeyReference, SpotifyApp, SpotifyAppStatus};
 use crate::domain::name::ObjectName;
-use crate::plan;
+use crate::plan::client::Standing;
 use crate::plan::schedule::SECRET_POLL;
 use crate::plan::step::SecretTrouble;
+use crate::plan::{self, Lookup};
+
+/// How often a status write is tried against newer versions of the app.
+const TRIES: usize = 8;
 
 /// One pass over an app.
 pub async fn reconcile_app(guarded: Arc<DeserializeGuard<SpotifyApp>>, ctx: Arc<Context>) -> Result<Action, Error> {
@@ -24,18 +31,69 @@ pub async fn reconcile_app(guarded: Arc<DeserializeGuard<SpotifyApp>>, ctx: Arc<
         }
     };
     let name = ObjectName::new(app.namespace().unwrap_or_default(), app.name_any());
-    let secret = check(&ctx, &name, app.spec.client_secret_ref.as_ref(), SecretUse::Client).await;
+    let secret = client::read(&ctx, app).await;
+    if let Ok(found) = &secret {
+        ctx.clients.looked_at(app, found, ctx.clock.now());
+    }
+    let secret = secret.map(|_| ());
     let users = ctx.catalogue.accounts(&|account| {
         let namespace = account.namespace().unwrap_or_default();
         let reference = &account.spec.app_ref;
         reference.name == name.name && reference.namespace_or(&namespace) == name.namespace
     });
     let accounts = i32::try_from(users.len()).unwrap_or(i32::MAX);
-    let status = plan::app::settle(app, &secret, accounts, ctx.clock.now());
-    let version = app.metadata.resource_version.clone().unwrap_or_default();
-    ctx.ensure_on_duty()?;
-    written(ctx.cluster.change_status::<SpotifyApp, _>(&name, &version, app.status.as_ref(), &status).await)?;
-    Ok(next(&ctx, secret.is_err()))
+    record(&ctx, app, |app, standing| plan::app::settle(app, &secret, standing, accounts, ctx.clock.now())).await?;
+    let refused = ctx.clients.standing(app).refused.is_some();
+    Ok(next(&ctx, secret.is_err() || refused))
+}
+
+/// Tells in an app's status what Spotify says about its credentials, which were just used.
+pub(super) async fn tell_standing(ctx: &Context, name: &ObjectName) -> Result<(), Error> {
+    let Lookup::Found(app) = ctx.catalogue.app(name) else { return Ok(()) };
+    let accounts = app.status.as_ref().map_or(0, |status| status.accounts);
+    record(ctx, &app, |app, standing| plan::app::settle(app, &Ok(()), standing, accounts, ctx.clock.now())).await
+}
+
+/// Writes the status of an app with what is known of its credentials; against a newer version where somebody wrote in
+/// between, as an account's pass and the app's own may.
+async fn record(
+    ctx: &Context,
+    app: &SpotifyApp,
+    settle: impl Fn(&SpotifyApp, &Standing) -> SpotifyAppStatus,
+) -> Result<(), Error> {
+    let name = ObjectName::new(app.namespace().unwrap_or_default(), app.name_any());
+    let mut current = app.clone();
+    for _ in 0..TRIES {
+        let status = settle(&current, &ctx.clients.standing(&current));
+        let version = current.metadata.resource_version.clone().unwrap_or_default();
+        ctx.ensure_on_duty()?;
+        let before = current.status.as_ref();
+        match ctx.cluster.change_status::<SpotifyApp, _>(&name, &version, before, &status).await {
+            Ok(_) => {
+                announce(ctx, &current, &status).await;
+                return Ok(());
+            }
+            Err(ClusterError::NotFound { .. }) => return Ok(()),
+            Err(ClusterError::Conflict { .. }) => {
+                let found = ctx.cluster.read_again::<SpotifyApp>(&name).await.map_err(Error::Cluster)?;
+                match found.filter(|found| found.metadata.uid == app.metadata.uid) {
+                    Some(found) => current = found,
+                    None => return Ok(()),
+                }
+            }
+            Err(source) => return Err(Error::Cluster(source)),
+        }
+    }
+    Err(Error::Contended)
+}
+
+async fn announce(ctx: &Context, app: &SpotifyApp, status: &SpotifyAppStatus) {
+    let before = app.status.clone().unwrap_or_default();
+    let Some(change) = plan::app::announcement(&before, status) else { return };
+    let mut about = app.object_ref(&());
+    about.resource_version = None;
+    let (warning, reason, note) = (change.warning, change.reason, change.note);
+    ctx.cluster.announce(&about, &Announcement { warning, reason, action: "Reconcile", note }).await;
 }
 
 /// Whether a Secret that an object refers to can be used.
@@ -51,8 +109,7 @@ pub(super) async fn check(
 }
 
 /// A conflict means that the object changed: the watch brings it again.
-pub(super) fn written<T>(result: Result<T, crate::adapters::kube::ClusterError>) -> Result<(), Error> {
-    use crate::adapters::kube::ClusterError;
+pub(super) fn written<T>(result: Result<T, ClusterError>) -> Result<(), Error> {
     match result {
         Ok(_) | Err(ClusterError::Conflict { .. } | ClusterError::NotFound { .. }) => Ok(()),
         Err(source) => Err(Error::Cluster(source)),

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::clients::Clients;
 use super::in_flight::Exchanges;
 use super::live::LiveAccounts;
 use super::tenure::Tenure;
@@ -70,6 +71,8 @@ pub struct Context {
     pub exchanges: Exchanges,
     /// What this process knows of the exchanges of each token.
     pub traces: Traces,
+    /// What is known of the client credentials of apps.
+    pub clients: Clients,
     /// What this process remembers of accounts.
     pub live: LiveAccounts,
     /// Bounds the looks at Secrets of accounts that wait for one: all of them share it.

@@ -2,6 +2,8 @@
 
 mod act;
 mod app;
+mod client;
+pub mod clients;
 mod commit;
 pub mod context;
 mod deletion;

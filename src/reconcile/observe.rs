@@ -4,7 +4,7 @@ use super::context::Context;
 use super::live::Live;
 use crate::api::v1alpha1::SpotifyAccount;
 use crate::domain::name::ObjectName;
-use crate::plan::observed::TargetEntry;
+use crate::plan::observed::{ClientView, TargetEntry};
 use crate::plan::{Lookup, Observed, reference};
 
 /// What is known about an account. `holder` is the older account that holds its token Secret, found once a pass.
@@ -19,6 +19,14 @@ pub(super) fn observe(
         ObjectName::new(reference.namespace_or(namespace), &reference.name)
     };
     let app_name = name(&account.spec.app_ref);
+    let app = match ctx.catalogue.app(&app_name) {
+        Lookup::Found(app) => Lookup::Found(ctx.clients.up_to_date(app)),
+        other => other,
+    };
+    let client = match &app {
+        Lookup::Found(app) => ctx.clients.view(app, account.metadata.uid.as_deref().unwrap_or_default()),
+        Lookup::Missing | Lookup::Unreadable => ClientView::default(),
+    };
     let targets = account.spec.targets.iter().map(|target| {
         let target_name = name(&target.target_ref);
         let service = ctx.catalogue.target(&target_name);
@@ -34,8 +42,9 @@ pub(super) fn observe(
     Observed {
         namespace: namespace.to_owned(),
         namespace_labels: ctx.catalogue.namespace_labels(namespace),
-        app: ctx.catalogue.app(&app_name),
+        app,
         app_name,
+        client,
         plan: account.spec.plan.as_deref().map(|plan| ctx.catalogue.plan(plan)),
         targets: targets.collect(),
         token_secret_holder: holder.cloned(),

@@ -38,6 +38,11 @@ pub async fn credential(
     usage: SecretUse,
 ) -> Result<SecretString, SecretTrouble> {
     let content = read(cluster, name, usage).await?;
+    value(name, &content, key)
+}
+
+/// One credential out of a Secret that was read.
+pub(super) fn value(name: &ObjectName, content: &SecretContent, key: &str) -> Result<SecretString, SecretTrouble> {
     token_secret::credential(&content.data, key)
         .map(SecretString::from)
         .map_err(|problem| SecretTrouble::Content { secret: name.clone(), problem })

@@ -127,6 +127,15 @@ pub async fn run(
     let (namespaces, namespace_watch) = watch_namespaces(&client, &listed, &changes, &stop);
     catalogue.fill(Stores { scopes, plans: plans.store.clone(), namespaces, listed });
     running.push(run_plans(plans, &ctx, &changes, &stop));
+    let told = changes.clone();
+    let news = ctx.clients.news().take_until(stop.clone().cancelled_owned());
+    running.push(
+        news.for_each(move |app| {
+            told.tell(app.map_or(Change::Everything, Change::Client));
+            std::future::ready(())
+        })
+        .boxed(),
+    );
     running.push(namespace_watch);
     // A watch that is stopped before it has listed everything never will, and a controller waits for its watch. No
     // account was worked on then.
@@ -208,7 +217,7 @@ fn run_apps(
 ) -> BoxFuture<'static, ()> {
     let concerned = changes.listen().filter_map(|change| async move {
         match change {
-            Change::Account { app, .. } => {
+            Change::Account { app, .. } | Change::Client(app) => {
                 Some(ObjectRef::<Guarded<SpotifyApp>>::new(&app.name).within(&app.namespace))
             }
             _ => None,
@@ -219,7 +228,12 @@ fn run_apps(
         .reconcile_on(concerned)
         .graceful_shutdown_on(stop.clone().cancelled_owned())
         .run(once_listed(ctx, reconcile_app), after_error, Arc::clone(ctx));
-    drain(passes, "SpotifyApp", |_| ())
+    let known = Arc::clone(ctx);
+    drain(passes, "SpotifyApp", move |gone| {
+        if let Some(uid) = gone {
+            known.clients.forget(&uid);
+        }
+    })
 }
 
 fn run_targets(

@@ -27,6 +27,7 @@ use crate::adapters::http::{AllowedRanges, GuardedClient, build_open_client};
 use crate::adapters::kube::Cluster;
 use crate::adapters::spotify::Spotify;
 use crate::plan::observed::Duty;
+use crate::reconcile::clients::Clients;
 use crate::reconcile::context::{Clock, Context, Turns};
 use crate::reconcile::in_flight::Exchanges;
 use crate::reconcile::live::LiveAccounts;
@@ -114,6 +115,7 @@ pub async fn run(configuration: Configuration) -> Result<(), RunError> {
     let catalogue = Arc::new(StoreCatalogue::default());
     let cluster = Cluster::new(client.clone(), configuration.election.holder.clone());
     let ctx = Arc::new(Context {
+        clients: Clients::default(),
         cluster: cluster.clone(),
         spotify: Spotify::new(
             build_open_client().map_err(RunError::Certificates)?,

@@ -12,6 +12,8 @@ use crate::domain::name::ObjectName;
 pub enum Change {
     /// An app.
     App(ObjectName),
+    /// What Spotify says about an app's client credentials.
+    Client(ObjectName),
     /// A target.
     Target(ObjectName),
     /// A plan, by name.
@@ -82,7 +84,7 @@ impl Change {
         let Self::Account { name, token_secret, app, targets } = Self::of_account(account) else { return false };
         match self {
             Self::Everything => true,
-            Self::App(changed) => *changed == app,
+            Self::App(changed) | Self::Client(changed) => *changed == app,
             Self::Target(changed) => targets.contains(changed),
             Self::Plan(changed) => account.spec.plan.as_ref() == Some(changed),
             Self::Namespace(changed) => *changed == name.namespace,

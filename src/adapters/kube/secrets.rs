@@ -15,6 +15,8 @@ use crate::domain::name::ObjectName;
 /// A Secret as read.
 #[derive(Clone)]
 pub struct SecretContent {
+    /// Its uid: another one where it was deleted and made anew.
+    pub uid: String,
     /// Its data.
     pub data: BTreeMap<String, ByteString>,
     /// Its labels.
@@ -124,6 +126,7 @@ impl From<Secret> for SecretContent {
     fn from(secret: Secret) -> Self {
         let metadata = secret.metadata;
         Self {
+            uid: metadata.uid.unwrap_or_default(),
             data: secret.data.unwrap_or_default(),
             labels: metadata.labels.unwrap_or_default(),
             owner_uids: metadata.owner_references.unwrap_or_default().into_iter().map(|owner| owner.uid).collect(),

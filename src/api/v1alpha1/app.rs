@@ -182,6 +182,30 @@ pub struct SpotifyAppStatus {
     /// The app's circuit breaker.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub circuit_breaker: Option<BreakerStatus>,
+
+    /// The client credentials that Spotify refuses (`invalid_client`): which they are, not what. Absent while it refuses none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused_client: Option<RefusedClientStatus>,
+}
+
+/// Which client credentials Spotify refuses; other ones are tried as soon as they are seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RefusedClientStatus {
+    /// The app's `metadata.generation` at that time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub generation: Option<i64>,
+
+    /// The client Secret's `metadata.uid`; absent for a public client.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub secret_uid: Option<String>,
+
+    /// The client Secret's `metadata.resourceVersion`; absent for a public client.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub secret_resource_version: Option<String>,
 }
 
 /// Spotify's daily quota and the calls already reserved.

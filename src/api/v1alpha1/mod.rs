@@ -24,7 +24,9 @@ pub use account_status::{
     NotificationStatus, SpotifyAccountStatus, SyncStatus, TokenStatus,
 };
 pub use account_target_status::{AccountTargetStatus, TargetState};
-pub use app::{Notifications, Quota, QuotaHour, QuotaStatus, SpotifyApp, SpotifyAppSpec, SpotifyAppStatus};
+pub use app::{
+    Notifications, Quota, QuotaHour, QuotaStatus, RefusedClientStatus, SpotifyApp, SpotifyAppSpec, SpotifyAppStatus,
+};
 pub use breaker::{
     AppCircuitBreaker, BreakerLimits, BreakerState, BreakerStatus, RateLimitStatus, TargetCircuitBreaker,
 };

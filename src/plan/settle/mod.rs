@@ -13,7 +13,7 @@ use super::observed::Observed;
 use super::problem::Problem;
 use super::schedule::{self, Due};
 use super::step::{Progress, RefreshOutcome};
-use super::{delivery, token};
+use super::{client, delivery, token};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use crate::api::condition::{Reason, whole_seconds};
@@ -96,6 +96,7 @@ pub fn settle(account: &SpotifyAccount, observed: &Observed, progress: &Progress
     let plays_wait = status.targets.iter().any(|target| target.pending > 0);
     let requeue = match progress.refresh {
         Some(RefreshOutcome::Claimed { .. } | RefreshOutcome::Conflict | RefreshOutcome::Superseded) => CONTENDED_WAIT,
+        Some(RefreshOutcome::ClientAsked) => client::TELLING,
         _ => requeue(&settled, &observed, now),
     };
     Settled { status, worth_writing, announcements, requeue, plays_wait }

@@ -12,7 +12,7 @@ use crate::plan::observed::{Interruption, Observed, TokenView};
 use crate::plan::problem::{Problem, blocking};
 use crate::plan::schedule::Due;
 use crate::plan::step::{Progress, RefreshOutcome, SecretTrouble};
-use crate::plan::token;
+use crate::plan::{client, token};
 
 /// What a pass means for the account as a whole.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,8 +36,8 @@ const FIRST_PROBE: SignedDuration = SignedDuration::from_hours(1);
 const LATER_PROBE: SignedDuration = SignedDuration::from_hours(24);
 /// What only a human can mend on Spotify's side is looked at again after this.
 const SLOW_PROBE: SignedDuration = SignedDuration::from_hours(1);
-/// The app's keys are tried again after this.
-const CLIENT_PROBE: SignedDuration = SignedDuration::from_mins(15);
+/// A token that Spotify refuses with words about the app, whose keys it accepts from others, is tried again after this.
+const ODD_PROBE: SignedDuration = SignedDuration::from_mins(15);
 
 /// What a pass means.
 pub fn verdict(account: &SpotifyAccount, observed: &Observed, progress: &Progress, now: Timestamp) -> Verdict {
@@ -58,6 +58,10 @@ pub fn verdict(account: &SpotifyAccount, observed: &Observed, progress: &Progres
             _ => None,
         })
         .or_else(|| token::contradicting_flow(observed, progress).map(|flow| contradiction(account, observed, flow)))
+        .or_else(|| match &progress.page {
+            None => client::to_be_said(account, observed, progress, now),
+            Some(_) => None,
+        })
         .or_else(|| listener(account, progress, now))
         .or_else(|| progress.page.as_ref().and_then(|answer| api("recently-played", answer, now)));
     match (problem, &progress.page) {
@@ -76,10 +80,12 @@ fn refresh(
     outcome: &RefreshOutcome,
     now: Timestamp,
 ) -> Option<Problem> {
+    let closed_until = client::closed_until(observed);
     Some(match outcome {
         RefreshOutcome::Refreshed { .. }
         | RefreshOutcome::Claimed { .. }
         | RefreshOutcome::Conflict
+        | RefreshOutcome::ClientAsked
         | RefreshOutcome::Superseded => return None,
         RefreshOutcome::TokenSecret(trouble) => Problem::secret("the token Secret", trouble),
         RefreshOutcome::ClientSecret(trouble) => {
@@ -89,6 +95,12 @@ fn refresh(
         RefreshOutcome::Refused { refusal, interrupted } => {
             let token = progress.token_view(observed.token.as_ref());
             refused(account, observed, *refusal, *interrupted, token, now)
+        }
+        RefreshOutcome::RateLimited { .. } | RefreshOutcome::Failed(_) | RefreshOutcome::Ambiguous(_)
+            if closed_until.is_some() =>
+        {
+            // The probe told nothing: what was known stays.
+            client::problem(observed, closed_until.unwrap_or(now))
         }
         RefreshOutcome::RateLimited { retry_after } => rate_limited("the token endpoint", *retry_after, false, now),
         RefreshOutcome::Failed(trouble) | RefreshOutcome::Ambiguous(trouble) => failed("the token endpoint", trouble),
@@ -129,12 +141,15 @@ fn refused(
     let word = match refusal {
         Refusal::InvalidGrant { expired } => return dead(account, observed, expired, interrupted, token, now),
         Refusal::InvalidClient => {
+            if let Some(until) = client::closed_until(observed) {
+                return client::problem(observed, until);
+            }
             let message = format!(
-                "Spotify refuses the client id or secret of SpotifyApp {app} (invalid_client): its owner must correct them"
+                "Spotify answers invalid_client for this token alone, or for the first token of SpotifyApp {app}: it was probably obtained in another way than the app uses. Check the app's client id too. {}",
+                connect(account, observed)
             );
-            let problem = Problem::configuration(Reason::ClientCredentialsInvalid, message);
-            let not_before = Some(now + CLIENT_PROBE);
-            return Problem { failure: FailureType::Auth, attempted: true, not_before, ..problem };
+            let problem = Problem::configuration(Reason::ConfigurationInvalid, message);
+            return Problem { attempted: true, not_before: Some(now + ODD_PROBE), ..problem };
         }
         Refusal::InvalidRequest => "invalid_request",
         Refusal::UnauthorizedClient => "unauthorized_client",

@@ -147,7 +147,7 @@ fn a_stopped_account_polls_its_secrets_until_the_next_probe() {
 fn what_no_secret_can_mend_is_not_polled() {
     let (account, observed) = on_schedule();
     let next = start() + minutes(15);
-    for reason in [Reason::ClientCredentialsInvalid, Reason::UserNotAllowlisted, Reason::AppOwnerNotPremium] {
+    for reason in [Reason::UserNotAllowlisted, Reason::AppOwnerNotPremium] {
         let stopped = account.clone().stalled_by(reason, ConditionType::Authorized).trying_again_at(reason, next);
         assert_eq!(due(&stopped, &observed), Due::Read(next), "{reason}");
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::accounts::{AccountSentence, StatusQuestion, account, hours, minutes, start};
-use super::observations::{ProgressSentence, around, progress};
+use super::observations::{ObservedSentence, ProgressSentence, around, progress, refused_app};
 use super::plays::page;
 use crate::api::condition::{ConditionType, whole_seconds};
 use crate::api::v1alpha1::{BreakerState, FailureType, HistoryOutcome, SpotifyAccount, SpotifyAccountStatus};
@@ -109,9 +109,9 @@ fn every_failure_has_its_type_and_its_next_attempt() {
             Some(hours(1)),
         ),
         (
-            "the app's keys",
+            "the app's keys, for this token alone",
             progress().with_refresh(refused(Refusal::InvalidClient)),
-            FailureType::Auth,
+            FailureType::Configuration,
             Some(minutes(15)),
         ),
         (
@@ -200,7 +200,7 @@ fn a_breaker_closes_when_a_human_is_asked_to_act() {
 #[test]
 fn the_apps_fault_counts_against_no_account() {
     let mut account = ready();
-    let observed = around(&account);
+    let observed = around(&account).with_app(refused_app(start() + minutes(15)));
     let refused = RefreshOutcome::Refused { refusal: Refusal::InvalidClient, interrupted: None };
     for _ in 0..9 {
         account = after(&account, &observed, &progress().with_refresh(refused.clone()), start());

@@ -3,6 +3,7 @@
 mod accounts;
 mod announcements;
 mod authorization;
+mod clients;
 mod deliveries;
 mod due;
 mod failures;

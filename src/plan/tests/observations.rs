@@ -6,15 +6,18 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::accounts::{AUTHORIZATION, NAMESPACE, minutes, seconds, start};
+use crate::api::condition::whole_seconds;
 use crate::api::v1alpha1::{
-    AllowedNamespaces, GoDuration, PlayTimestamp, ScrobblePlan, ScrobblePlanSpec, ScrobbleTarget, ScrobbleTargetSpec,
-    SecretKeyReference, SpotifyAccount, SpotifyApp, SpotifyAppSpec, TargetCircuitBreaker, TargetType, Webhook,
+    AllowedNamespaces, BreakerState, BreakerStatus, GoDuration, PlayTimestamp, ScrobblePlan, ScrobblePlanSpec,
+    ScrobbleTarget, ScrobbleTargetSpec, SecretKeyReference, SpotifyAccount, SpotifyApp, SpotifyAppSpec,
+    TargetCircuitBreaker, TargetType, Webhook,
 };
 use crate::domain::answer::ApiAnswer;
 use crate::domain::listener::Listener;
 use crate::domain::name::ObjectName;
 use crate::domain::play::Page;
-use crate::plan::observed::{Duty, TargetEntry};
+use crate::plan::client::{ClientVersion, Standing};
+use crate::plan::observed::{ClientView, Duty, TargetEntry};
 use crate::plan::step::{Credentials, RefreshOutcome, SecretTrouble};
 use crate::plan::{Lookup, Observed, Progress, Settings, TokenView};
 
@@ -27,6 +30,20 @@ pub(super) fn app() -> SpotifyApp {
     app.spec.client_secret_ref =
         Some(SecretKeyReference { name: "spotify-app".to_owned(), key: "client-secret".to_owned() });
     app
+}
+
+/// The app, whose credentials Spotify refuses; one request may probe at a time.
+pub(super) fn refused_app(next_probe: Timestamp) -> Lookup<SpotifyApp> {
+    let mut app = app();
+    let version = ClientVersion::default();
+    let breaker = BreakerStatus {
+        state: BreakerState::Open,
+        opened_time: Some(whole_seconds(start())),
+        next_probe_time: Some(whole_seconds(next_probe)),
+        trips: 1,
+    };
+    Standing { breaker: Some(breaker), refused: Some((&version).into()) }.write_to(app.status.get_or_insert_default());
+    Lookup::Found(Arc::new(app))
 }
 
 /// A target of a type.
@@ -68,6 +85,7 @@ pub(super) fn around(account: &SpotifyAccount) -> Observed {
         namespace: NAMESPACE.to_owned(),
         namespace_labels: Some(BTreeMap::new()),
         app: Lookup::Found(Arc::new(app())),
+        client: ClientView::default(),
         app_name: ObjectName::new(account.spec.app_ref.namespace_or(NAMESPACE), &account.spec.app_ref.name),
         plan: None,
         targets: targets.collect(),

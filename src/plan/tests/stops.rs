@@ -82,17 +82,6 @@ fn every_refusal_that_waits_for_a_human_leaves_spotify_alone_until_its_own_probe
 }
 
 #[test]
-fn refused_app_credentials_are_tried_again_every_quarter_of_an_hour_and_count_against_nobody() {
-    let mut world = World::of(account().with_target("brainz"));
-    world.exchanges.then = refused(Refusal::InvalidClient);
-    world.secret.then = Ok(token(world.now));
-    world.run_for(hours(1));
-    assert_eq!(world.status().condition(ConditionType::Stalled), "True ClientCredentialsInvalid");
-    assert_eq!(world.questions(), 4);
-    assert_eq!(world.status().failures.unwrap().consecutive, 0);
-}
-
-#[test]
 fn what_spotify_forbids_is_asked_about_once_an_hour() {
     for (forbidden, reason) in [
         (Forbidden::Scope, Reason::ScopeInsufficient),

@@ -9,14 +9,16 @@ use jiff::{SignedDuration, Timestamp};
 use super::accounts::{LISTENER, seconds, start};
 use super::observations::{around, token};
 use super::plays::page;
-use crate::api::v1alpha1::{SpotifyAccount, SpotifyAccountStatus};
+use crate::api::v1alpha1::{BreakerLimits, SpotifyAccount, SpotifyAccountStatus};
 use crate::domain::answer::{ApiAnswer, Delivery, Submission};
 use crate::domain::listener::Listener;
 use crate::domain::play::{Page, Play};
+use crate::domain::token::Flow;
+use crate::plan::client::{self, ClientVersion, Evidence, Standing};
 use crate::plan::observed::Duty;
 use crate::plan::schedule::{self, Due};
 use crate::plan::step::{Credentials, RefreshOutcome, SecretTrouble};
-use crate::plan::{Announcement, Observed, Progress, Settled, Step, TokenView, delivery, next_steps, settle};
+use crate::plan::{Announcement, Lookup, Observed, Progress, Settled, Step, TokenView, delivery, next_steps, settle};
 
 /// Something that a pass did.
 #[derive(Clone, Debug, PartialEq)]
@@ -313,6 +315,8 @@ impl World {
             progress.listener = None;
         }
         let held = self.surroundings.token.take();
+        let flow = held.as_ref().and_then(|held| held.flow);
+        let accepted_before = held.as_ref().is_some_and(|held| client::accepted_before(&self.account, held));
         let outcome = match (self.exchanges.answer(), held) {
             (_, None) => RefreshOutcome::Conflict,
             (Exchange::Succeeds { life }, Some(held)) => {
@@ -327,6 +331,7 @@ impl World {
             }
             (Exchange::Ends(outcome), Some(_)) => outcome,
         };
+        self.note_word(&outcome, flow, accepted_before);
         self.held.clear();
         self.unsent += usize::from(matches!(
             outcome,
@@ -337,6 +342,18 @@ impl World {
                 | RefreshOutcome::Conflict
         ));
         progress.refresh = Some(outcome);
+    }
+
+    /// What the end of an exchange tells about the app's credentials is kept in the app's status.
+    fn note_word(&mut self, outcome: &RefreshOutcome, flow: Option<Flow>, accepted_before: bool) {
+        let Lookup::Found(app) = &self.surroundings.app else { return };
+        let mut app = app.as_ref().clone();
+        let public = app.spec.client_secret_ref.is_none();
+        let word = client::word(outcome, Evidence { public, flow, accepted_before, ..Evidence::default() });
+        let limits = BreakerLimits::from(&app.spec.circuit_breaker);
+        let standing = Standing::of(&app).after(word, &ClientVersion::default(), limits, self.now);
+        standing.write_to(app.status.get_or_insert_default());
+        self.surroundings.app = Lookup::Found(Arc::new(app));
     }
 
     fn deliver(&mut self, entry: &str, batches: Vec<Vec<Arc<Play>>>, progress: &mut Progress) {

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod claim;
+mod client_credentials;
 mod commit;
 mod cost;
 mod election;

@@ -1,0 +1,249 @@
+//! Client credentials that Spotify refuses: the app's fault, told by the app and all its accounts, at the cost of one request
+//! a probe.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use jiff::SignedDuration;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{ListParams, Patch, PatchParams};
+use scrobble_harness::{wait_for_object, wait_until};
+use scrobble_operator::api::condition::{ConditionType, find_condition};
+use scrobble_operator::api::v1alpha1::{BreakerState, SpotifyAccount, SpotifyApp, SpotifyAppStatus};
+use scrobble_simulator::api::{Effect, Endpoint, NewAccount, NewApp, NewFault, RecordFilter};
+use serde_json::json;
+
+use super::tokens::{exchanges, text};
+use crate::world::{CLIENT_ID, CLIENT_SECRET, DEADLINE, World, condition, ready};
+
+const REFUSED: &str = "ClientCredentialsInvalid";
+const ACCOUNTS: usize = 100;
+/// For what many accounts do, each after the other.
+const LONG: Duration = Duration::from_mins(3);
+
+fn app_condition(status: &SpotifyAppStatus, kind: ConditionType) -> (&str, &str) {
+    find_condition(&status.conditions, kind).map_or(("", ""), |found| (found.status.as_str(), found.reason.as_str()))
+}
+
+impl World {
+    /// Waits until an app is as wanted.
+    async fn wait_app(&self, name: &str, what: &str, wanted: impl Fn(&SpotifyAppStatus) -> bool) -> SpotifyAppStatus {
+        let wanted = |app: &SpotifyApp| app.status.as_ref().is_some_and(&wanted);
+        let found = wait_for_object(&self.api::<SpotifyApp>(), name, what, DEADLINE, wanted).await.unwrap();
+        found.status.unwrap()
+    }
+
+    /// Waits until the credentials of an app have been refused so often in a row.
+    async fn wait_refused(&self, trips: i32) -> SpotifyAppStatus {
+        self.wait_app("main", &format!("refused {trips} times"), |status| {
+            status.circuit_breaker.as_ref().is_some_and(|breaker| breaker.trips == trips)
+        })
+        .await
+    }
+
+    /// An account of an app that names no target.
+    async fn bare(&self, name: &str, app: &str) {
+        let spec = json!({
+            "appRef": {"name": app}, "tokenSecretRef": {"name": format!("{name}-spotify")},
+            "sync": {"interval": "5m"}, "targets": [{"name": "hook", "targetRef": {"name": "hook"}}],
+        });
+        self.create::<SpotifyAccount>("SpotifyAccount", name, &spec).await;
+    }
+
+    async fn client_secret(&self, value: &str) {
+        let patch = json!({"stringData": {"client-secret": value}});
+        self.secrets().patch("main-client", &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
+    }
+
+    /// Waits until all accounts whose names begin so have this status and reason in `Ready`.
+    async fn wait_all(&self, prefix: &str, status: &str, reason: &str) -> Vec<SpotifyAccount> {
+        wait_until(&format!("all Ready={status}/{reason}"), LONG, async || {
+            let found = self.api::<SpotifyAccount>().list(&ListParams::default()).await.map_err(|e| e.to_string())?;
+            let of_prefix = |account: &SpotifyAccount| account.metadata.name.as_ref().unwrap().starts_with(prefix);
+            let found: Vec<SpotifyAccount> = found.into_iter().filter(of_prefix).collect();
+            let says = |account: &&SpotifyAccount| {
+                account.status.as_ref().is_some_and(|known| ready(known) == (status, reason))
+            };
+            let count = found.iter().filter(says).count();
+            if count == found.len() { Ok(found) } else { Err(format!("{count} of {}", found.len())) }
+        })
+        .await
+        .unwrap()
+    }
+}
+
+/// A world in which an hour takes half a minute, and whose app has another client secret than Spotify knows.
+async fn refusing_world(test: &str) -> World {
+    let world = World::at_rate(test, NewApp::confidential(CLIENT_ID, CLIENT_SECRET), 120).await;
+    world.webhook().await;
+    world.client_secret("not-the-client-secret").await;
+    world
+}
+
+#[tokio::test]
+async fn a_hundred_accounts_of_one_invalid_client_ask_once_a_probe() {
+    let world = refusing_world("invalid-client").await;
+    let names: Vec<String> = (0..ACCOUNTS).map(|number| format!("listener-{number}")).collect();
+    for some in names.chunks(10) {
+        join_all(some.iter().map(async |name| {
+            world.listener(name).await;
+            world.bare(name, "main").await;
+        }))
+        .await;
+    }
+    // Another app with the same client id, and the right secret.
+    world.secret("other-client", "client", &[("client-secret", CLIENT_SECRET)]).await;
+    let spec = json!({"clientId": CLIENT_ID, "clientSecretRef": {"name": "other-client", "key": "client-secret"}});
+    world.create::<SpotifyApp>("SpotifyApp", "other", &spec).await;
+    world.listener("bystander").await;
+    world.bare("bystander", "other").await;
+
+    let mut operator = world.start().await;
+    let status = world.wait_refused(1).await;
+    assert_eq!(app_condition(&status, ConditionType::Ready), ("False", REFUSED));
+    assert_eq!(app_condition(&status, ConditionType::Stalled), ("True", REFUSED));
+    assert_eq!(app_condition(&status, ConditionType::CircuitOpen), ("True", "CircuitOpen"));
+    let breaker = status.circuit_breaker.unwrap();
+    assert_eq!(breaker.state, BreakerState::Open);
+    let wait = breaker.next_probe_time.unwrap().0.duration_since(breaker.opened_time.unwrap().0);
+    assert_eq!(wait, SignedDuration::from_mins(15));
+    for account in world.wait_all("listener", "False", REFUSED).await {
+        let status = account.status.unwrap();
+        assert_eq!(condition(&status, ConditionType::Stalled), ("True", REFUSED));
+        let message = &find_condition(&status.conditions, ConditionType::Ready).unwrap().message;
+        assert!(message.contains(&format!("SpotifyApp {}/main", world.namespace)), "{message}");
+        assert!(message.contains("owner must correct"), "{message}");
+    }
+    // From here on: one request a probe, also over a restart in between.
+    world.wait_refused(2).await;
+    world.wait_all("listener", "False", REFUSED).await;
+    operator.kill().unwrap();
+    operator.restart().await.unwrap();
+    let status = world.wait_refused(3).await;
+    let refused = async || {
+        let asked = exchanges(&world, 0).await;
+        asked.into_iter().filter(|request| request.account.as_deref() != Some("bystander")).collect::<Vec<_>>()
+    };
+    let asked = refused().await;
+    println!("{} requests for 3 probes of {ACCOUNTS} accounts", asked.len());
+    assert_eq!(asked.len(), 3, "one a probe: {asked:?}");
+    assert!(asked.windows(2).all(|pair| pair[1].time.duration_since(pair[0].time).as_mins() >= 15), "{asked:?}");
+    assert!(status.circuit_breaker.unwrap().next_probe_time.unwrap().0 > asked[2].time + SignedDuration::from_mins(59));
+    for account in world.wait_all("listener", "False", REFUSED).await {
+        let failures = account.status.unwrap().failures.unwrap();
+        assert_eq!((failures.consecutive, failures.last_reason.as_deref()), (0, Some(REFUSED)));
+    }
+    for endpoint in [Endpoint::Me, Endpoint::RecentlyPlayed] {
+        let others = world.script.requests(&RecordFilter::at(endpoint)).await.unwrap();
+        assert!(others.iter().all(|request| request.account.as_deref() == Some("bystander")), "{others:?}");
+    }
+    assert_eq!(text(&world, "listener-7-spotify", "scrobble-operator.claim").await, None);
+    world.wait_ready("bystander", "True", "Succeeded").await;
+
+    let before = refused().await.len();
+    world.client_secret(CLIENT_SECRET).await;
+    world.wait_all("listener", "True", "Succeeded").await;
+    let asked = refused().await.len() - before;
+    println!("{asked} requests after the correction");
+    assert_eq!(asked, ACCOUNTS, "the probe is one of them");
+    let status =
+        world.wait_app("main", "Ready", |status| app_condition(status, ConditionType::Ready).0 == "True").await;
+    assert_eq!(app_condition(&status, ConditionType::Stalled), ("", ""));
+    assert_eq!(app_condition(&status, ConditionType::CircuitOpen), ("", ""));
+    assert_eq!((status.circuit_breaker, status.refused_client), (None, None));
+    let told = world.events("main").await;
+    let reasons: Vec<&str> = told.iter().map(|(reason, _)| reason.as_str()).collect();
+    assert_eq!(reasons, [REFUSED, "Succeeded"], "{told:?}");
+}
+
+#[tokio::test]
+async fn a_secret_that_is_corrected_wrongly_is_tried_once_and_one_that_only_looks_changed_is_not() {
+    let world = refusing_world("invalid-client-again").await;
+    for name in ["alice", "bob"] {
+        world.listener(name).await;
+        world.bare(name, "main").await;
+    }
+    let _operator = world.start().await;
+    let first = world.wait_refused(1).await.refused_client.unwrap();
+    // Another label: another version of the same secret.
+    let label = json!({"metadata": {"labels": {"team": "music"}}});
+    world.secrets().patch("main-client", &PatchParams::default(), &Patch::Merge(&label)).await.unwrap();
+    world.wait_refused(2).await;
+    assert_eq!(exchanges(&world, 0).await.len(), 2);
+    let between: Vec<_> = exchanges(&world, 0).await;
+    assert!(between[1].time.duration_since(between[0].time).as_mins() >= 15, "{between:?}");
+
+    world.client_secret("neither-is-this").await;
+    let other = |status: &SpotifyAppStatus| {
+        status.circuit_breaker.as_ref().is_some_and(|breaker| breaker.trips == 1)
+            && status.refused_client.as_ref() != Some(&first)
+    };
+    world.wait_app("main", "refused anew", other).await;
+    let asked = exchanges(&world, 0).await;
+    assert_eq!(asked.len(), 3, "{asked:?}");
+    assert!(asked[2].time.duration_since(asked[1].time).as_mins() < 15, "seen long before the next probe: {asked:?}");
+    let secret: Secret = world.secrets().get("main-client").await.unwrap();
+    let refused = world.api::<SpotifyApp>().get("main").await.unwrap().status.unwrap().refused_client.unwrap();
+    assert_eq!(
+        (refused.secret_uid, refused.secret_resource_version),
+        (secret.metadata.uid, secret.metadata.resource_version)
+    );
+    // A request passes no breaker of the app's.
+    world.request("alice", "please").await;
+    let handled = |status: &scrobble_operator::api::v1alpha1::SpotifyAccountStatus| {
+        status.last_handled_reconcile_at.as_deref() == Some("please")
+    };
+    world.wait("alice", "the request", handled).await;
+    assert_eq!(exchanges(&world, 0).await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_token_that_never_worked_stops_no_other_account() {
+    let world = World::at_rate("odd-token", NewApp::confidential(CLIENT_ID, CLIENT_SECRET), 120).await;
+    world.webhook().await;
+    let refuse = |name: &str| {
+        let error = "invalid_client".to_owned();
+        NewFault::new(Effect::TokenError { error, description: None }).at(Endpoint::Token).of(name)
+    };
+    world.script.add_fault(&refuse("odd")).await.unwrap();
+    let short = |name: &str| NewAccount { access_token_seconds: Some(600), ..NewAccount::new(name, CLIENT_ID) };
+    world.listener_as(short("alice")).await;
+    world.bare("alice", "main").await;
+    let _operator = world.start().await;
+    world.wait_ready("alice", "True", "Succeeded").await;
+    world.listener_as(short("odd")).await;
+    world.bare("odd", "main").await;
+    let status = world.wait_ready("odd", "False", "ConfigurationInvalid").await.status.unwrap();
+    let message = &find_condition(&status.conditions, ConditionType::Ready).unwrap().message;
+    assert!(message.contains("invalid_client") && message.contains("scrobble-operator connect"), "{message}");
+    let seq = world.script.last_seq().await.unwrap();
+    world.wait_for_reads("alice", seq, 3).await;
+    world.wait_ready("alice", "True", "Succeeded").await;
+    let app = world.wait_app("main", "Ready", |status| app_condition(status, ConditionType::Ready).0 == "True").await;
+    assert_eq!(app.refused_client, None);
+
+    // A token that worked, though, says that the credentials changed.
+    world.script.clear_faults().await.unwrap();
+    world.script.add_fault(&refuse("alice")).await.unwrap();
+    world.wait_refused(1).await;
+    world.wait_ready("alice", "False", REFUSED).await;
+}
+
+#[tokio::test]
+async fn a_public_app_is_blamed_by_a_token_that_needs_no_secret_or_by_two_accounts() {
+    let world = World::at_rate("public-client", NewApp::public(CLIENT_ID), 120).await;
+    world.webhook().await;
+    let error = "invalid_client".to_owned();
+    let fault = NewFault::new(Effect::TokenError { error, description: None }).at(Endpoint::Token);
+    world.script.add_fault(&fault).await.unwrap();
+    world.listener("alice").await;
+    world.bare("alice", "main").await;
+    let _operator = world.start().await;
+    world.wait_ready("alice", "False", "ConfigurationInvalid").await;
+    let app = world.api::<SpotifyApp>().get("main").await.unwrap().status.unwrap();
+    assert_eq!(app_condition(&app, ConditionType::Ready), ("True", "Succeeded"), "one account alone proves nothing");
+    world.listener("bob").await;
+    world.bare("bob", "main").await;
+    world.wait_refused(1).await;
+    world.wait_ready("bob", "False", REFUSED).await;
+}
