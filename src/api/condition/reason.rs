@@ -52,7 +52,7 @@ reasons! {
     ReferenceNotAllowed:
         "An object of another namespace, or a plan, does not exist or is not shared with this namespace.",
     ClientCredentialsInvalid:
-        "Spotify refuses the app's client id or secret (`invalid_client`); the app's owner must correct them.",
+        "Spotify refuses the app's client id or secret (`invalid_client`); the app's owner must correct the client Secret, which is looked at every minute.",
     AuthorizationRequired: "There is no usable refresh token yet; the listener must authorize the app.",
     AuthorizationRevoked:
         "Spotify no longer accepts the refresh token (`invalid_grant`); the listener must authorize the app again.",

@@ -13,6 +13,7 @@ mod passes;
 mod plays;
 mod random;
 mod references;
+mod refused_tokens;
 mod states;
 mod stops;
 mod trouble;

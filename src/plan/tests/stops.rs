@@ -178,39 +178,6 @@ fn another_token_of_a_refused_authorization_is_taken_up_within_a_minute_and_the_
 }
 
 #[test]
-fn an_access_token_that_is_refused_and_cannot_be_replaced_is_asked_with_once() {
-    let mut world = World::of(account().with_target("brainz"));
-    world.listeners.then = ApiAnswer::Unauthorized;
-    world.exchanges.then = Exchange::Ends(RefreshOutcome::TokenSecret(SecretTrouble::NotFound { secret: secret() }));
-    world.secret.then = Ok(token(world.now + minutes(65)));
-    world.run_for(hours(3));
-    assert_eq!(world.questions(), 1, "{:?}", world.passes);
-    let tries = world.count(|deed| *deed == Deed::Refreshed { forced: true });
-    assert!(tries > 100, "the Secret may be mended any minute: {tries}");
-
-    world.forget();
-    world.listeners.then = World::of(account()).listeners.then;
-    world.exchanges.then = Exchange::Succeeds { life: minutes(60) };
-    world.run_for(minutes(1));
-    assert_eq!(world.status().condition(ConditionType::Ready), "True Succeeded");
-    assert_eq!(world.questions(), 3, "a refresh, whose it is, a read");
-}
-
-#[test]
-fn an_access_token_that_was_just_issued_and_is_refused_is_one_question_and_one_refresh_a_try() {
-    let mut world = settled_world();
-    world.pages.then = ApiAnswer::Unauthorized;
-    world.run_for(minutes(21));
-    let first = world.count(|deed| *deed == Deed::Read);
-    assert!(first >= 2, "asked again with the new one");
-    world.forget();
-    world.run_for(hours(2));
-    let (reads, refreshes) = (world.reads(), world.count(|deed| *deed == Deed::Refreshed { forced: true }));
-    assert_eq!(reads, refreshes, "what was refused is not shown again: {:?}", world.passes);
-    assert!(reads <= 12, "{reads} reads in two hours");
-}
-
-#[test]
 fn the_api_servers_silence_changes_nothing_about_a_stopped_account() {
     let mut world = World::of(account().with_target("brainz"));
     world.exchanges.then = refused(Refusal::InvalidGrant { expired: false });
