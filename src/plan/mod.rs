@@ -12,10 +12,12 @@ pub mod lineage;
 pub mod observed;
 pub mod problem;
 pub mod reference;
+pub mod refresh;
 pub mod schedule;
 pub mod scrobble_plan;
 pub mod settle;
 pub mod sign_in;
+pub mod slot;
 pub mod step;
 pub mod target;
 pub mod token;
@@ -40,7 +42,10 @@ pub fn next_steps(account: &SpotifyAccount, observed: &Observed, progress: &Prog
     match progress.due.unwrap_or_else(|| schedule::due(account, observed, now)) {
         Due::Never => Vec::new(),
         Due::Poll => poll(account, observed, progress, now),
-        Due::Read(time) | Due::Deliver(time) if time > now => Vec::new(),
+        Due::Read(time) | Due::Refresh(time) | Due::Deliver(time) if time > now => Vec::new(),
+        Due::Refresh(time) => refresh::steps(observed, progress, refresh::read_after(time)),
+        Due::Look if progress.token.is_none() => vec![Step::LoadToken],
+        Due::Look => Vec::new(),
         Due::Deliver(_) => deliver(account, observed, progress, now),
         Due::Read(_) => sync(account, observed, progress, now),
     }

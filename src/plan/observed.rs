@@ -78,6 +78,14 @@ pub enum Interruption {
     Wiped,
 }
 
+impl TokenView {
+    /// Until when the access token can be used; none where there is none, or where Spotify has refused it: what it said
+    /// no to is replaced, not shown again.
+    pub fn usable_until(&self) -> Option<Timestamp> {
+        self.expires_at.filter(|_| !self.refused)
+    }
+}
+
 /// From when to when somebody was on duty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Duty {

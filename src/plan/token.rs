@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::client;
 use super::observed::{Lookup, Observed, TokenView};
+use super::refresh;
 use super::step::{Progress, RefreshOutcome, Step};
 use crate::api::condition::{ConditionType, Reason, find_condition};
 use crate::api::v1alpha1::{SpotifyAccount, SpotifyAccountStatus};
@@ -35,10 +36,14 @@ pub(super) fn steps(
     if closed_until.is_some_and(|until| until > now) {
         return Some(Vec::new());
     }
-    if !refreshed && (closed_until.is_some() || !is_fresh(token, observed, now)) {
-        // A restart, or another process, may have left a newer token in the Secret than this process holds.
-        let step = if progress.token.is_none() { Step::LoadToken } else { Step::Refresh { forced: token.refused } };
-        return Some(vec![step]);
+    if !refreshed && (closed_until.is_some() || !is_fresh_at(now, token.usable_until(), observed)) {
+        let is_put_off = |status| refresh::is_put_off(status, token.usable_until(), now);
+        match &progress.token {
+            // A restart, or another process, may have left a newer token in the Secret than this process holds.
+            None => return Some(vec![Step::LoadToken]),
+            Some(_) if closed_until.is_none() && account.status.as_ref().is_some_and(is_put_off) => {}
+            Some(_) => return Some(vec![Step::Refresh { forced: token.refused }]),
+        }
     }
     if is_identified(account, token) {
         return None;
@@ -51,14 +56,13 @@ pub(super) fn steps(
     }
 }
 
-/// Whether the access token has more than the buffer left, and was not refused: what Spotify said no to is replaced, not
-/// shown again.
-fn is_fresh(token: &TokenView, observed: &Observed, now: Timestamp) -> bool {
-    !token.refused && token.expires_at.is_some_and(|end| end.duration_since(now) > observed.settings.refresh_buffer)
+/// Whether an access token that can be used until then has more than the buffer left at a time.
+pub(super) fn is_fresh_at(time: Timestamp, usable_until: Option<Timestamp>, observed: &Observed) -> bool {
+    usable_until.is_some_and(|end| end.duration_since(time) > observed.settings.refresh_buffer)
 }
 
 /// Before an authorization's id: Spotify has not told yet whom it belongs to, or that it is somebody else.
-pub(super) const UNVERIFIED: &str = "unverified:";
+pub(in crate::plan) const UNVERIFIED: &str = "unverified:";
 
 /// Whether Spotify has told whom this authorization belongs to.
 fn is_identified(account: &SpotifyAccount, token: &TokenView) -> bool {

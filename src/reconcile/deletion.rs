@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::SignedDuration;
 use kube::Resource as _;
@@ -22,14 +23,10 @@ use crate::plan::step::SecretTrouble;
 
 /// After this an account goes although its newest token could not be handed back.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(60);
-const RETRY: SignedDuration = SignedDuration::from_secs(2);
+const RETRY: Duration = Duration::from_secs(2);
 
-/// Hands the newest token back and lets the account go. Answers when to try again; none where it is done.
-pub(super) async fn hand_back(
-    ctx: &Context,
-    account: &Arc<SpotifyAccount>,
-    name: &ObjectName,
-) -> Option<SignedDuration> {
+/// Hands the newest token back and lets the account go. Answers when to try again (real time); none where it is done.
+pub(super) async fn hand_back(ctx: &Context, account: &Arc<SpotifyAccount>, name: &ObjectName) -> Option<Duration> {
     let finalizers = account.metadata.finalizers.clone().unwrap_or_default();
     if !finalizers.iter().any(|finalizer| finalizer == TOKEN_HANDBACK_FINALIZER) {
         return None;

@@ -72,6 +72,8 @@ pub struct Live {
     pub last_read: Option<Timestamp>,
     /// The last page, while plays of it wait for a target.
     pub waiting_page: Option<Arc<Page>>,
+    /// Passes in a row in which somebody else had the token.
+    pub contended: u32,
 }
 
 /// What this process remembers of all accounts, by uid.

@@ -53,6 +53,9 @@ const MAXIMUM_ROUNDS: usize = 64;
 /// A pass that failed on the cluster's side is tried again after this, doubling.
 const FIRST_RETRY: Duration = Duration::from_secs(5);
 
+/// No claim is looked at again before (real time).
+const SHORTEST_WAIT: SignedDuration = SignedDuration::from_millis(200);
+
 /// The cluster failed: not an outcome, and nothing that a status could tell.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -101,7 +104,7 @@ pub async fn reconcile_account(
     });
     let ended = pass.catch_unwind().instrument(span).await;
     let wait = ended.unwrap_or_else(|panic| Err(Error::Panicked { place: place_of(&*panic) }))?;
-    Ok(wait.map_or_else(Action::await_change, |wait| Action::requeue(ctx.clock.timer(wait))))
+    Ok(wait.map_or_else(Action::await_change, Action::requeue))
 }
 
 /// What to do after a pass that failed on the cluster's side.
@@ -122,11 +125,8 @@ fn place_of(_panic: &(dyn std::any::Any + Send)) -> String {
     "a place that the log names".to_owned()
 }
 
-async fn pass(
-    watched: &Arc<SpotifyAccount>,
-    name: &ObjectName,
-    ctx: &Arc<Context>,
-) -> Result<Option<SignedDuration>, Error> {
+/// Answers when to look again, in real time.
+async fn pass(watched: &Arc<SpotifyAccount>, name: &ObjectName, ctx: &Arc<Context>) -> Result<Option<Duration>, Error> {
     let uid = watched.metadata.uid.clone().unwrap_or_default();
     if watched.metadata.deletion_timestamp.is_some() {
         ctx.live.forget(&uid);
@@ -173,7 +173,16 @@ async fn pass(
     let settled = settle_and_record(ctx, live, &mut account, &mut stored, name, holder, &progress).await?;
     keep_waiting_plays(live, &progress, settled.plays_wait);
     log(&settled);
-    Ok(Some(settled.requeue))
+    live.contended = if settled.contended { live.contended.saturating_add(1) } else { 0 };
+    Ok(Some(match (live.contended, &progress.refresh) {
+        (0, _) => ctx.clock.timer(settled.requeue),
+        // Claims are on real time, and so are waits for them.
+        (times, Some(RefreshOutcome::Claimed { until })) => {
+            let left = until.duration_since(ctx.clock.real_now()).max(SHORTEST_WAIT);
+            plan::settle::contended_wait(times).min(left).unsigned_abs()
+        }
+        (times, _) => plan::settle::contended_wait(times).unsigned_abs(),
+    }))
 }
 
 async fn settle_and_record(

@@ -98,6 +98,11 @@ pub struct AuthorizationStatus {
     #[schemars(length(max = 64))]
     pub reauthorize_by: Option<String>,
 
+    /// The newest warning of `expiryTime` that was given for this authorization, in days before it: 30, 7 or 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 30))]
+    pub last_warning_days: Option<i32>,
+
     /// How the token was obtained: confidential (with a client secret) or pkce.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flow: Option<AuthorizationFlow>,
@@ -164,7 +169,8 @@ pub struct TokenStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_refresh_time: Option<Time>,
 
-    /// When it will be refreshed next.
+    /// When it is refreshed next if all goes well: a little ahead of the read that needs it, or just before that read.
+    /// Absent while nothing is asked of Spotify.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_refresh_time: Option<Time>,
 

@@ -2,6 +2,7 @@
 
 use crate::api::condition::{ConditionType, Reason, find_condition};
 use crate::api::v1alpha1::{SpotifyAccountStatus, TargetState};
+use crate::plan::token::UNVERIFIED;
 
 /// An Event to publish.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,11 +23,14 @@ pub(super) fn between(before: &SpotifyAccountStatus, after: &SpotifyAccountStatu
         let known = find_condition(&before.conditions, kind);
         let changed = known.is_none_or(|known| known.status != now.status || known.reason != now.reason);
         let said = announcements.iter().any(|said: &Announcement| said.reason == now.reason);
-        if changed && !said && now.status != "Unknown" {
-            let warning = now.status == "False" && now.reason != "Suspended" || now.reason == "AuthorizationExpiring";
+        // Each warning of an authorization's end is said once, whatever else becomes of the condition.
+        let told_apart = now.reason == Reason::AuthorizationExpiring.as_str();
+        if changed && !said && !told_apart && now.status != "Unknown" {
+            let warning = now.status == "False" && now.reason != "Suspended";
             announcements.push(Announcement { warning, reason: now.reason.clone(), note: now.message.clone() });
         }
     }
+    announcements.extend(expiring(before, after));
     for target in &after.targets {
         let known = before.target(&target.name);
         let changed = match known {
@@ -55,6 +59,18 @@ pub(super) fn put_back(secret: &str) -> Announcement {
             "a refresh token that has been replaced since was put back into Secret {secret}: the newest one stays in use. Leave refresh-token out of what is applied again and again"
         ),
     }
+}
+
+/// A warning of the authorization's end was not given before.
+fn expiring(before: &SpotifyAccountStatus, after: &SpotifyAccountStatus) -> Option<Announcement> {
+    let warned = |status: &SpotifyAccountStatus| {
+        let authorization = status.authorization.as_ref()?;
+        let id = authorization.authorization_id.as_deref().unwrap_or_default().trim_start_matches(UNVERIFIED);
+        Some((id.to_owned(), authorization.last_warning_days?))
+    };
+    let new = warned(after).filter(|new| warned(before).as_ref() != Some(new));
+    let said = find_condition(&after.conditions, ConditionType::Authorized).filter(|_| new.is_some())?;
+    Some(Announcement { warning: true, reason: said.reason.clone(), note: said.message.clone() })
 }
 
 /// Somebody asks for a read of a suspended account.

@@ -10,12 +10,14 @@ use crate::plan::observed::{Observed, TokenView};
 use crate::plan::step::{Progress, RefreshOutcome};
 use crate::plan::token::UNVERIFIED;
 
+use super::expiry;
+
 /// The earliest reading of "six months" (Spotify, "Refresh token expiration", June 2026).
 pub(in crate::plan) const AUTHORIZATION_LIFE: SignedDuration = SignedDuration::from_hours(24 * 180);
 
 pub(super) fn settle(status: &mut SpotifyAccountStatus, observed: &Observed, progress: &Progress, now: Timestamp) {
     let Some(token) = progress.token_view(observed.token.as_ref()) else { return };
-    settle_token(status, observed, progress, token);
+    settle_token(status, progress, token);
     remember_refused(status, progress);
     let identified = match &progress.listener {
         Some(ApiAnswer::Found(listener)) => Some(listener.account_id.clone()),
@@ -25,8 +27,10 @@ pub(super) fn settle(status: &mut SpotifyAccountStatus, observed: &Observed, pro
     let known = authorization.authorization_id.as_deref();
     let same = known.is_some_and(|known| known.trim_start_matches(UNVERIFIED) == token.authorization_id);
     let verified = same && !known.is_some_and(|known| known.starts_with(UNVERIFIED));
-    // One that takes the place of another is shown from its first exchange on: what was known is no longer about it.
-    let is_taken_up = known.is_some() && matches!(progress.refresh, Some(RefreshOutcome::Refreshed { .. }));
+    // Somebody else's token, perhaps: what is known of the one before stays until it is known whose this is. The first
+    // one counts from its first sight; one that takes the place of another is shown from its first exchange on, for what
+    // was known is no longer about it.
+    let is_taken_up = known.is_none() || matches!(progress.refresh, Some(RefreshOutcome::Refreshed { .. }));
     if !same && identified.is_none() && !is_refused(progress) && !is_taken_up {
         return;
     }
@@ -81,13 +85,18 @@ fn describe(authorization: &mut AuthorizationStatus, token: &TokenView, same: bo
         (None, _) => now,
     };
     let expiry = authorized.saturating_add(AUTHORIZATION_LIFE).unwrap_or(Timestamp::MAX);
+    let known_expiry = authorization.expiry_time.replace(whole_seconds(expiry));
     let day = expiry.strftime("%Y-%m-%d");
     // A time that somebody once gave for this very authorization stays known, whatever wiped the Secret.
     authorization.estimated = token.authorized_at.is_none() && !(same && was_given);
     authorization.reauthorize_by =
         Some(if authorization.estimated { format!("at the latest {day}") } else { day.to_string() });
     authorization.authorized_time = Some(whole_seconds(authorized));
-    authorization.expiry_time = Some(whole_seconds(expiry));
+    if !same {
+        authorization.last_warning_days = None;
+    } else if known_expiry != authorization.expiry_time {
+        expiry::moved(authorization, now);
+    }
     authorization.flow = token.flow.map(|flow| match flow {
         Flow::Confidential => AuthorizationFlow::Confidential,
         Flow::Pkce => AuthorizationFlow::Pkce,
@@ -95,15 +104,25 @@ fn describe(authorization: &mut AuthorizationStatus, token: &TokenView, same: bo
     authorization.scopes.clone_from(&token.scopes);
 }
 
-fn settle_token(status: &mut SpotifyAccountStatus, observed: &Observed, progress: &Progress, token: &TokenView) {
-    let Some(RefreshOutcome::Refreshed { time, rotated, .. }) = &progress.refresh else { return };
+fn settle_token(status: &mut SpotifyAccountStatus, progress: &Progress, token: &TokenView) {
+    let Some(RefreshOutcome::Refreshed { time, rotated, .. }) = &progress.refresh else {
+        return found(status, progress);
+    };
     let known = status.token.clone().unwrap_or_default();
-    let next =
-        token.expires_at.map(|end| end.saturating_sub(observed.settings.refresh_buffer).unwrap_or(end).max(*time));
     status.token = Some(TokenStatus {
         expiry_time: token.expires_at.map(whole_seconds),
         last_refresh_time: Some(whole_seconds(*time)),
-        next_refresh_time: next.map(whole_seconds),
+        next_refresh_time: known.next_refresh_time,
         last_rotation_time: if *rotated { Some(whole_seconds(*time)) } else { known.last_rotation_time },
     });
+}
+
+/// Another access token is in the Secret than the status tells of: a process stored it, and ended before it could say so.
+fn found(status: &mut SpotifyAccountStatus, progress: &Progress) {
+    let (Some(Ok(loaded)), Some(known)) = (&progress.token, &mut status.token) else { return };
+    let Some(expires_at) = loaded.expires_at.map(whole_seconds) else { return };
+    if let Some(before) = known.expiry_time.replace(expires_at.clone()).filter(|before| *before != expires_at) {
+        let life = known.last_refresh_time.as_ref().map(|begin| before.0.duration_since(begin.0));
+        known.last_refresh_time = life.and_then(|life| expires_at.0.checked_sub(life).ok()).map(whole_seconds);
+    }
 }

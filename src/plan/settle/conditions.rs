@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Verdict;
+use super::{Verdict, expiry, verdict};
 use crate::api::condition::{
     ConditionStatus, ConditionType, Reason, find_condition, is_condition_true, remove_condition, set_condition,
 };
@@ -11,8 +11,6 @@ use crate::plan::observed::Observed;
 use crate::plan::problem::Problem;
 use crate::plan::{delivery, schedule};
 
-/// An authorization that ends within this is warned about.
-const EXPIRING: SignedDuration = SignedDuration::from_hours(24 * 30);
 /// Without a successful read for at least this, an account is not Ready.
 const PATIENCE: SignedDuration = SignedDuration::from_mins(30);
 /// So many failures in a row are not passed over.
@@ -99,6 +97,31 @@ pub(super) fn settle(
     writer.only_while(ConditionType::CircuitOpen, open, Reason::CircuitOpen, message);
 }
 
+/// While Spotify accepts the token, `Authorized` says that its authorization ends soon. `is_in_use` tells that no other
+/// one is known to have taken its place; `seen` that the account's spec was looked at.
+pub(super) fn expiry(
+    status: &mut SpotifyAccountStatus,
+    account: &SpotifyAccount,
+    observed: &Observed,
+    is_in_use: bool,
+    seen: bool,
+    now: Timestamp,
+) {
+    let known = find_condition(&status.conditions, ConditionType::Authorized);
+    let Some(known) = known.filter(|known| known.status == "True") else { return };
+    let generation = if seen { account.metadata.generation } else { known.observed_generation };
+    let Some(authorization) = &mut status.authorization else { return };
+    if is_in_use {
+        expiry::warn(authorization, now);
+    }
+    let message = expiry::message(authorization, &verdict::connect(account, observed), now);
+    let mut writer = Writer { status, generation, now };
+    match message {
+        Some(message) => writer.set(ConditionType::Authorized, true, Reason::AuthorizationExpiring, &message),
+        None => authorized(&mut writer),
+    }
+}
+
 /// `Synced` says that Spotify is read: then, and only then, the targets alone decide about `Ready`.
 pub(super) fn is_read(status: &SpotifyAccountStatus) -> bool {
     is_condition_true(&status.conditions, ConditionType::Synced)
@@ -173,18 +196,7 @@ pub(super) fn patience_end(
 }
 
 fn authorized(writer: &mut Writer<'_>) {
-    let expiry = writer.status.authorization.as_ref().and_then(|authorization| authorization.expiry_time.clone());
-    let left = expiry.as_ref().map(|expiry| expiry.0.duration_since(writer.now));
-    match (left, expiry) {
-        (Some(left), Some(expiry)) if left <= EXPIRING => {
-            let message = format!(
-                "the authorization ends on {} at the earliest: the listener should authorize the app again before (scrobble-operator connect)",
-                expiry.0.strftime("%Y-%m-%d")
-            );
-            writer.set(ConditionType::Authorized, true, Reason::AuthorizationExpiring, &message);
-        }
-        _ => writer.set(ConditionType::Authorized, true, Reason::Succeeded, "Spotify accepts the token"),
-    }
+    writer.set(ConditionType::Authorized, true, Reason::Succeeded, "Spotify accepts the token");
 }
 
 fn read(writer: &mut Writer<'_>, target_problem: Option<&Problem>) {

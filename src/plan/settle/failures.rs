@@ -8,9 +8,11 @@ use crate::api::v1alpha1::{
     BreakerLimits, FailureStatus, HistoryEntry, HistoryOutcome, SpotifyAccount, SpotifyAccountStatus,
 };
 use crate::plan::breaker;
-use crate::plan::observed::Observed;
+use crate::plan::observed::{Observed, TokenView};
 use crate::plan::problem::Problem;
-use crate::plan::{delivery, reference, schedule};
+use crate::plan::schedule::Due;
+use crate::plan::step::Progress;
+use crate::plan::{delivery, reference, refresh, schedule};
 
 const HISTORY: usize = 5;
 
@@ -18,6 +20,7 @@ pub(super) fn settle(
     status: &mut SpotifyAccountStatus,
     account: &SpotifyAccount,
     observed: &Observed,
+    progress: &Progress,
     verdict: &Verdict,
     now: Timestamp,
 ) {
@@ -28,8 +31,36 @@ pub(super) fn settle(
             status.circuit_breaker = None;
             remember(status, HistoryOutcome::Succeeded, Reason::Succeeded, now);
         }
+        Verdict::Wrong(problem) if is_in_time(status, progress, problem) => put_off(status, problem, now),
         Verdict::Wrong(problem) => wrong(status, account, observed, problem, now),
     }
+}
+
+/// Whether a refresh ahead of time failed in a way that passes, and the token that is there lives beyond the read that
+/// it was for: that read need not wait for the next attempt.
+fn is_in_time(status: &SpotifyAccountStatus, progress: &Progress, problem: &Problem) -> bool {
+    let Some(Due::Refresh(planned)) = progress.due else { return false };
+    let stored = status.token.as_ref().and_then(|token| token.expiry_time.as_ref()).map(|end| end.0);
+    let loaded = progress.token.as_ref().and_then(|token| token.as_ref().ok());
+    let expires_at = loaded.map_or(stored, TokenView::usable_until);
+    let passes = problem.attempted && !problem.stalled && problem.not_before.is_none();
+    passes && expires_at.is_some_and(|end| end > refresh::read_after(planned))
+}
+
+/// The refresh is tried again later; reads stay on schedule. One failure before a read opens no breaker.
+fn put_off(status: &mut SpotifyAccountStatus, problem: &Problem, now: Timestamp) {
+    let consecutive = status.failures.as_ref().map_or(0, |failures| failures.consecutive).saturating_add(1);
+    status.failures = Some(FailureStatus {
+        consecutive,
+        last_type: Some(problem.failure),
+        last_reason: Some(problem.reason.as_str().to_owned()),
+        last_time: Some(whole_seconds(now)),
+        next_attempt_time: None,
+    });
+    if let Some(token) = &mut status.token {
+        token.next_refresh_time = Some(round_up(now + breaker::FIRST_WAIT));
+    }
+    remember(status, HistoryOutcome::Failed, problem.reason, now);
 }
 
 fn wrong(

@@ -3,6 +3,7 @@
 mod announcements;
 mod authorization;
 mod conditions;
+pub(super) mod expiry;
 mod failures;
 mod targets;
 mod verdict;
@@ -13,7 +14,7 @@ use super::observed::Observed;
 use super::problem::Problem;
 use super::schedule::{self, Due};
 use super::step::{Progress, RefreshOutcome};
-use super::{client, delivery, token};
+use super::{client, delivery, refresh, token};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use crate::api::condition::{Reason, whole_seconds};
@@ -35,6 +36,8 @@ pub struct Settled {
     pub announcements: Vec<Announcement>,
     /// When to look again, from now.
     pub requeue: SignedDuration,
+    /// Somebody else has the token: the wait is [`contended_wait`] of real time instead, as claims are.
+    pub contended: bool,
     /// Whether plays of the page still wait for a target.
     pub plays_wait: bool,
 }
@@ -47,16 +50,27 @@ impl Settled {
             worth_writing: true,
             announcements: Vec::new(),
             requeue: SignedDuration::ZERO,
+            contended: false,
             plays_wait: false,
         }
     }
 }
 
+/// Never at once: whatever could not be done now is not done by trying in a loop.
+const SHORTEST_SLEEP: SignedDuration = SignedDuration::from_millis(200);
 /// A wake-up costs next to nothing; a clock that was set must not be noticed days later.
 const LONGEST_SLEEP: SignedDuration = SignedDuration::from_mins(10);
 
-/// Somebody else writes the token Secret at this moment.
-const CONTENDED_WAIT: SignedDuration = SignedDuration::from_secs(1);
+/// Somebody else writes the token Secret at this moment, and perhaps goes on doing so.
+const FIRST_CONTENDED_WAIT: SignedDuration = SignedDuration::from_secs(1);
+const LONGEST_CONTENDED_WAIT: SignedDuration = SignedDuration::from_secs(30);
+
+/// How long to wait (real time) after so many passes in a row in which somebody else had the token: 1 s doubling, at
+/// most 30 s.
+pub fn contended_wait(times: u32) -> SignedDuration {
+    let doublings = times.saturating_sub(1).min(16);
+    (FIRST_CONTENDED_WAIT * 2_i32.saturating_pow(doublings)).min(LONGEST_CONTENDED_WAIT)
+}
 
 /// What a pass over an account comes to.
 pub fn settle(account: &SpotifyAccount, observed: &Observed, progress: &Progress, now: Timestamp) -> Settled {
@@ -79,9 +93,16 @@ pub fn settle(account: &SpotifyAccount, observed: &Observed, progress: &Progress
     authorization::settle(&mut status, observed, progress, now);
     settle_sync(&mut status, account, observed, progress, now);
     let target_problem = targets::settle(&mut status, account, observed, progress, now);
-    failures::settle(&mut status, account, observed, &verdict, now);
+    failures::settle(&mut status, account, observed, progress, &verdict, now);
     let refreshed = refreshed(progress);
     conditions::settle(&mut status, account, observed, refreshed, &verdict, target_problem.as_ref(), now);
+    let token = progress.token_view(observed.token.as_ref());
+    let is_in_use = token.is_none_or(|token| expiry::is_of(&status, token));
+    conditions::expiry(&mut status, account, observed, is_in_use, seen, now);
+    let observed =
+        Observed { last_read: progress.read_time.or(observed.last_read), token: token.cloned(), ..observed.clone() };
+    let settled = SpotifyAccount { status: Some(status.clone()), ..account.clone() };
+    settle_next_refresh(&mut status, &settled, &observed, now);
 
     let worth_writing = ride_along_removed(&before) != ride_along_removed(&status);
     let mut announcements = announcements::between(&before, &status);
@@ -91,15 +112,21 @@ pub fn settle(account: &SpotifyAccount, observed: &Observed, progress: &Progress
     if account.spec.suspend && schedule::requested(account).is_some() {
         announcements.push(announcements::refused_while_suspended());
     }
-    let settled = SpotifyAccount { status: Some(status.clone()), ..account.clone() };
-    let observed = Observed { last_read: progress.read_time.or(observed.last_read), ..observed.clone() };
     let plays_wait = status.targets.iter().any(|target| target.pending > 0);
-    let requeue = match progress.refresh {
-        Some(RefreshOutcome::Claimed { .. } | RefreshOutcome::Conflict | RefreshOutcome::Superseded) => CONTENDED_WAIT,
-        Some(RefreshOutcome::ClientAsked) => client::TELLING,
+    let contended = matches!(
+        progress.refresh,
+        Some(RefreshOutcome::Claimed { .. } | RefreshOutcome::Conflict | RefreshOutcome::Superseded)
+    );
+    let requeue = match (&progress.refresh, progress.due) {
+        _ if contended => FIRST_CONTENDED_WAIT,
+        // The read comes in its slot, whatever another account's exchange tells.
+        (Some(RefreshOutcome::ClientAsked), Some(Due::Refresh(time))) => {
+            client::TELLING.min(refresh::read_after(time).duration_since(now)).max(SHORTEST_SLEEP)
+        }
+        (Some(RefreshOutcome::ClientAsked), _) => client::TELLING,
         _ => requeue(&settled, &observed, now),
     };
-    Settled { status, worth_writing, announcements, requeue, plays_wait }
+    Settled { status, worth_writing, announcements, requeue, contended, plays_wait }
 }
 
 /// The status of an account on its first visit, before anything is known.
@@ -118,6 +145,22 @@ pub fn unreadable(generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
     let mut conditions = Vec::new();
     super::app::ready(&mut conditions, generation, Some(&problem), "", now);
     conditions
+}
+
+/// When the token is refreshed next. It rides along: a read with nothing new does not write it.
+fn settle_next_refresh(
+    status: &mut SpotifyAccountStatus,
+    settled: &SpotifyAccount,
+    observed: &Observed,
+    now: Timestamp,
+) {
+    let Some(token) = &mut status.token else { return };
+    let Some(known) = &settled.status else { return };
+    let expires_at = token.expiry_time.as_ref().map(|end| end.0);
+    // After a refresh ahead of time that failed, this is its next time.
+    if !refresh::is_put_off(known, expires_at, now) {
+        token.next_refresh_time = refresh::next(settled, observed, known, now).map(whole_seconds);
+    }
 }
 
 fn settle_sync(
@@ -169,6 +212,10 @@ fn ride_along_removed(status: &SpotifyAccountStatus) -> SpotifyAccountStatus {
         // That there was a first read is worth a write; when the last one was is not.
         sync.last_sync_time = sync.last_sync_time.as_ref().map(|_| whole_seconds(Timestamp::UNIX_EPOCH));
     }
+    if let Some(token) = &mut kept.token {
+        // It follows from the rest.
+        token.next_refresh_time = None;
+    }
     for entry in &mut kept.history {
         entry.count = 1;
         entry.last_time = entry.first_time.clone();
@@ -182,9 +229,9 @@ fn requeue(account: &SpotifyAccount, observed: &Observed, now: Timestamp) -> Sig
     let patience = status.and_then(|status| conditions::patience_end(status, account, observed));
     // The second after it, for then it has ended.
     let patience = patience.map(|end| end + SignedDuration::from_secs(1)).filter(|end| *end > now);
-    let next = wake.into_iter().chain(patience).min().unwrap_or(Timestamp::MAX);
-    // Never at once: whatever could not be done now is not done by trying in a loop.
-    next.duration_since(now).clamp(SignedDuration::from_millis(200), LONGEST_SLEEP)
+    let warning = account.status.as_ref().and_then(|status| expiry::next_warning(status, now));
+    let next = wake.into_iter().chain(patience).chain(warning).min().unwrap_or(Timestamp::MAX);
+    next.duration_since(now).clamp(SHORTEST_SLEEP, LONGEST_SLEEP)
 }
 
 /// Whether this pass replaced the access token and stored it.

@@ -12,6 +12,7 @@ use crate::domain::ledger::{Identity, Ledger};
 use crate::domain::name::ObjectName;
 use crate::domain::play::Heard;
 use crate::plan::schedule::{self, Due};
+use crate::plan::slot;
 use crate::plan::{Lookup, Observed};
 
 /// An account that was read ten minutes ago, and whose next slot is in the future.
@@ -32,7 +33,7 @@ fn an_account_on_schedule_waits_for_its_slot() {
     assert!(next > start() && next <= start() + minutes(20));
     assert_eq!(schedule::due(&account, &observed, next), Due::Read(next), "the slot is the same when it has come");
     let uid = account.metadata.uid.as_deref().unwrap();
-    assert_eq!(next, schedule::slot_after(uid, minutes(20), start()));
+    assert_eq!(next, slot::slot_after(uid, minutes(20), start()));
 }
 
 #[test]
@@ -254,8 +255,8 @@ fn a_slot_that_fell_in_a_short_absence_is_made_up_once_and_later_ones_are_as_eve
         let uid = account.metadata.uid.clone().unwrap();
         let back = start() + minutes(12);
         let observed = around(&account).on_duty_since(back, Some(start()));
-        let missed = schedule::slot_after(&uid, minutes(20), start());
-        let regular = schedule::slot_after(&uid, minutes(20), back);
+        let missed = slot::slot_after(&uid, minutes(20), start());
+        let regular = slot::slot_after(&uid, minutes(20), back);
         let Due::Read(next) = schedule::due(&account, &observed, back) else { panic!("a read is next") };
         if missed <= back {
             assert!(next >= back && next <= regular, "{uid}: made up before the next slot");
@@ -263,7 +264,7 @@ fn a_slot_that_fell_in_a_short_absence_is_made_up_once_and_later_ones_are_as_eve
             assert_eq!(next, regular, "{uid}: nothing was missed");
         }
         let after = schedule::due(&account, &observed.clone().read_at(next), next);
-        assert_eq!(after, Due::Read(schedule::slot_after(&uid, minutes(20), next)), "{uid}");
+        assert_eq!(after, Due::Read(slot::slot_after(&uid, minutes(20), next)), "{uid}");
     }
 }
 

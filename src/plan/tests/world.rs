@@ -70,6 +70,8 @@ pub(super) struct World {
     pub(super) keys: BTreeMap<String, Script<Result<u32, SecretTrouble>>>,
     pub(super) targets: Answers,
     pub(super) stopping: bool,
+    /// How long an exchange takes.
+    pub(super) exchange_takes: SignedDuration,
     held: BTreeMap<String, u32>,
     /// The access token that Spotify refused last, by what tells it from others here.
     refused: Option<(String, Option<Timestamp>)>,
@@ -106,6 +108,7 @@ impl World {
             keys: BTreeMap::new(),
             targets: Box::new(|_, plays| Submission::all(plays.len(), &Delivery::Accepted)),
             stopping: false,
+            exchange_takes: SignedDuration::ZERO,
             held: BTreeMap::new(),
             refused: None,
             passes: Vec::new(),
@@ -314,6 +317,7 @@ impl World {
             progress.page = None;
             progress.listener = None;
         }
+        self.now += self.exchange_takes;
         let held = self.surroundings.token.take();
         let flow = held.as_ref().and_then(|held| held.flow);
         let accepted_before = held.as_ref().is_some_and(|held| client::accepted_before(&self.account, held));

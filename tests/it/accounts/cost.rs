@@ -14,7 +14,7 @@ const STATUS: &str = "patch spotifyaccounts/status";
 const TOKEN_SECRET: &str = "patch secrets";
 
 /// A write in words: `patch spotifyaccounts/status alice`.
-fn words(entry: &AuditEntry) -> String {
+pub(super) fn words(entry: &AuditEntry) -> String {
     let subresource = entry.subresource.as_ref().map(|name| format!("/{name}")).unwrap_or_default();
     let name = entry.name.as_deref().unwrap_or_default();
     format!("{} {}{subresource} {name}", entry.verb, entry.resource)
@@ -113,7 +113,7 @@ async fn secret_text(world: &World, name: &str, key: &str) -> String {
 }
 
 /// Milliseconds from the commit on the Secret to the status write after it, for each refresh.
-fn from_commit_to_status(writes: &[AuditEntry], listener: &str) -> Vec<i64> {
+pub(super) fn from_commit_to_status(writes: &[AuditEntry], listener: &str) -> Vec<i64> {
     let (mut committed, mut waits): (Option<Timestamp>, _) = (None, Vec::new());
     for entry in writes.iter().filter(|entry| entry.name.as_deref().is_some_and(|name| name.starts_with(listener))) {
         match (entry.is_about("secrets"), committed) {

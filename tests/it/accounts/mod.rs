@@ -1,11 +1,13 @@
 //! Accounts, end to end: the operator as a process under the chart's ServiceAccount, on the real API server.
 
+mod ahead;
 mod bad_input;
 mod claim;
 mod client_credentials;
 mod commit;
 mod cost;
 mod election;
+mod expiry;
 mod interruptions;
 mod kills;
 mod lifecycle;

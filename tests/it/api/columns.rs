@@ -24,7 +24,7 @@ fn days_from_now(days: i64) -> Timestamp {
 }
 
 /// Rows by name, cells by the heading of their column.
-fn table(printed: &str) -> BTreeMap<String, BTreeMap<String, String>> {
+pub fn table(printed: &str) -> BTreeMap<String, BTreeMap<String, String>> {
     let mut lines = printed.lines();
     let header = lines.next().unwrap_or_default();
     // Columns are three spaces apart; headings hold single spaces.

@@ -1,6 +1,6 @@
 //! The API on a real API server: what is accepted, what is refused and how, what `kubectl` shows.
 
-mod columns;
+pub mod columns;
 mod defaults;
 mod definitions;
 mod examples;
