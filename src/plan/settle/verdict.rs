@@ -7,10 +7,13 @@ use super::mismatch;
 use crate::api::condition::{ConditionType, Reason, find_condition};
 use crate::api::v1alpha1::{FailureType, SpotifyAccount, SpotifyAccountStatus};
 use crate::domain::answer::{ApiAnswer, Forbidden, Refusal, Trouble};
+use crate::domain::name::ObjectName;
 use crate::domain::token::Flow;
+use crate::domain::token_secret::{ContentProblem, key};
 use crate::plan::observed::{Interruption, Observed, TokenView};
 use crate::plan::problem::{Problem, blocking};
 use crate::plan::schedule::Due;
+use crate::plan::sign_in;
 use crate::plan::step::{Progress, RefreshOutcome, SecretTrouble};
 use crate::plan::{client, token};
 
@@ -65,7 +68,7 @@ pub fn verdict(account: &SpotifyAccount, observed: &Observed, progress: &Progres
         .or_else(|| listener(account, progress, now))
         .or_else(|| progress.page.as_ref().and_then(|answer| api("recently-played", answer, now)));
     match (problem, &progress.page) {
-        (Some(problem), _) => Verdict::Wrong(problem),
+        (Some(problem), _) => Verdict::Wrong(naming_the_command(problem, account, observed, progress)),
         (None, Some(ApiAnswer::Found(_))) => Verdict::Read,
         (None, _) if super::refreshed(progress) => Verdict::Refreshed,
         (None, _) if !progress.deliveries.is_empty() => Verdict::Delivered,
@@ -306,8 +309,24 @@ fn failed(what: &str, trouble: &Trouble) -> Problem {
     Problem::passing(reason, failure, format!("Spotify gave no usable answer ({what}): {trouble}"))
 }
 
+/// Names the command where signing in is what helps: there is no token, or not one of this listener, or not for this.
+fn naming_the_command(problem: Problem, account: &SpotifyAccount, observed: &Observed, progress: &Progress) -> Problem {
+    let token_secret = match (&progress.refresh, &progress.token) {
+        (Some(RefreshOutcome::TokenSecret(trouble)), _) | (None, Some(Err(trouble))) => Some(trouble),
+        _ => None,
+    };
+    let missing = ContentProblem::KeyMissing { key: key::REFRESH_TOKEN.to_owned() };
+    let helps = match (problem.reason, token_secret) {
+        (Reason::ScopeInsufficient | Reason::ListenerMismatch, _) => "",
+        (_, Some(SecretTrouble::NotFound { .. })) => ", or have the listener sign in",
+        (_, Some(SecretTrouble::Content { problem, .. })) if *problem == missing => ", or have the listener sign in",
+        _ => return problem,
+    };
+    Problem { message: format!("{}{helps}. {}", problem.message, connect(account, observed)), ..problem }
+}
+
 /// The command that gets a new authorization.
 pub(super) fn connect(account: &SpotifyAccount, observed: &Observed) -> String {
     let name = account.metadata.name.as_deref().unwrap_or_default();
-    format!("Run: scrobble-operator connect --namespace {} --account {name}", observed.namespace)
+    format!("Run: {}", sign_in::command(&ObjectName::new(&observed.namespace, name)))
 }

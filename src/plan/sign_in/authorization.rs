@@ -52,7 +52,8 @@ impl Authorization {
         BTreeMap::from([
             (key::REFRESH_TOKEN, self.refresh_token.expose().as_bytes().to_vec()),
             (key::SCOPE, self.scope.clone().into_bytes()),
-            (key::AUTHORIZED_AT, format!("{:.0}", self.authorized_at).into_bytes()),
+            // To the millisecond: the same text as before would be taken for what is left over from before.
+            (key::AUTHORIZED_AT, format!("{:.3}", self.authorized_at).into_bytes()),
             (key::FLOW, self.flow.as_str().as_bytes().to_vec()),
         ])
     }
@@ -133,7 +134,7 @@ mod tests {
     fn the_operator_reads_a_new_authorization_as_it_was_given() {
         let secret = TokenSecret::read(&authorization(grant()).unwrap().data(), UID).unwrap();
         assert_eq!(secret.refresh_token.expose(), "refresh-hunter");
-        assert_eq!(secret.authorized_at, Some(time("2026-11-23T10:00:00Z")));
+        assert_eq!(secret.authorized_at, Some(time("2026-11-23T10:00:00.9Z")));
         assert_eq!(secret.flow, Some(Flow::Pkce));
         assert_eq!(secret.scope.as_deref(), Some(SCOPE));
         assert_eq!(secret.access, None);
@@ -158,7 +159,7 @@ mod tests {
             let read = TokenSecret::read(&data, UID).unwrap();
             assert_eq!(read.refresh_token.expose(), "refresh-hunter");
             assert_eq!(read.access, None);
-            assert_eq!(read.authorized_at, Some(time("2026-11-23T10:00:00Z")));
+            assert_eq!(read.authorized_at, Some(time("2026-11-23T10:00:00.9Z")));
             assert_eq!(read.flow, Some(Flow::Pkce));
             assert_eq!(read.left_over.is_some(), marked, "the operator sees what it follows on");
             assert_eq!(data["note"].0, b"kept");

@@ -4,6 +4,7 @@ mod accounts;
 mod announcements;
 mod authorization;
 mod clients;
+mod commands;
 mod deliveries;
 mod due;
 mod expiry;

@@ -142,20 +142,27 @@ impl AuditLog {
 
     fn read(&self, marker: Marker, wanted: impl Fn(&[u8]) -> bool) -> Result<(Vec<AuditEntry>, Marker), Error> {
         let mut text = Vec::new();
+        // A marker may have been set while a line was being written, which belongs to what was before.
+        let from = marker.0.saturating_sub(1);
         File::open(&self.path)
             .and_then(|mut file| {
-                file.seek(SeekFrom::Start(marker.0))?;
+                file.seek(SeekFrom::Start(from))?;
                 file.read_to_end(&mut text)
             })
             .map_err(Error::io("read the audit log"))?;
+        let begin = match marker.0 {
+            0 => 0,
+            _ => text.iter().position(|byte| *byte == b'\n').map_or(text.len(), |end| end + 1),
+        };
         // The last line may be half written.
-        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-        let lines = text.get(..whole).unwrap_or_default().split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(begin, |end| end + 1).max(begin);
+        let lines = text.get(begin..whole).unwrap_or_default().split(|byte| *byte == b'\n');
+        let lines = lines.filter(|line| !line.is_empty());
         let entries = lines
             .filter(|line| wanted(line))
             .map(|line| parse(line).map_err(|source| Error::io("parse the audit log")(source.into())))
             .collect::<Result<_, _>>()?;
-        Ok((entries, Marker(marker.0 + whole as u64)))
+        Ok((entries, Marker(from + whole as u64)))
     }
 
     /// The requests after the marker by one user that changed something in one namespace.
@@ -248,4 +255,43 @@ fn parse(line: &[u8]) -> Result<AuditEntry, serde_json::Error> {
         request: line.request_object,
         response: line.response_object,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    fn line(name: &str) -> String {
+        format!(
+            r#"{{"stage":"ResponseComplete","requestURI":"/","verb":"get","user":{{"username":"u"}},"objectRef":{{"name":"{name}","namespace":"n"}},"requestReceivedTimestamp":"2026-11-23T10:00:00Z","stageTimestamp":"2026-11-23T10:00:00Z"}}"#
+        )
+    }
+
+    #[test]
+    fn a_marker_within_a_line_stands_for_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.log");
+        let mut file = File::create(&path).unwrap();
+        let names = |entries: Vec<AuditEntry>| entries.into_iter().filter_map(|entry| entry.name).collect::<Vec<_>>();
+        let log = AuditLog::new(&path);
+
+        let (one, two) = (line("one"), line("two"));
+        writeln!(file, "{one}").unwrap();
+        let after_one = log.marker().unwrap();
+        write!(file, "{}", &two[..20]).unwrap();
+        let within_two = log.marker().unwrap();
+        assert_eq!(names(log.entries_since(after_one).unwrap()), Vec::<String>::new(), "it is half written");
+        let (none, read) = log.entries_in("n", within_two).unwrap();
+        assert!(none.is_empty());
+        writeln!(file, "{}", &two[20..]).unwrap();
+        writeln!(file, "{}", line("three")).unwrap();
+
+        assert_eq!(names(log.entries().unwrap()), ["one", "two", "three"]);
+        assert_eq!(names(log.entries_since(after_one).unwrap()), ["two", "three"]);
+        assert_eq!(names(log.entries_since(within_two).unwrap()), ["three"]);
+        assert_eq!(names(log.entries_in("n", read).unwrap().0), ["three"]);
+        assert!(log.entries_since(log.marker().unwrap()).unwrap().is_empty());
+    }
 }

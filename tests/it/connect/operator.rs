@@ -1,15 +1,16 @@
 //! Where the operator asks for a new authorization, its message names a command. That command, word for word, mends it.
 
+use kube::api::{Patch, PatchParams};
 use scrobble_harness::{OperatorProcess, wait_until};
 use scrobble_operator::api::condition::{ConditionType, find_condition};
 use scrobble_operator::api::v1alpha1::{SpotifyAccount, SpotifyAccountStatus};
-use scrobble_simulator::api::{Effect, Endpoint, NewFault, Record, Rotation, TokenChange};
+use scrobble_simulator::api::{Effect, Endpoint, NewAccount, NewFault, Record, Rotation, TokenChange};
 use scrobble_simulator::sha256;
 use serde_json::json;
 
-use super::session::{Connect, HUMAN, consent, human, request, visit};
+use super::session::{self, Connect, HUMAN, consent, human, request, visit};
 use crate::accounts::tokens;
-use crate::world::{DEADLINE, World};
+use crate::world::{CLIENT_ID, DEADLINE, World};
 
 /// The command that the message of `Ready` names.
 fn named(account: &SpotifyAccount) -> String {
@@ -153,4 +154,42 @@ async fn the_token_before_that_is_put_back_after_a_sign_in_is_not_used() {
     assert_eq!(tokens::report(&world, "alice").await.current, current);
     let name = tokens::state_name(&world, "alice").await;
     assert_eq!(tokens::text(&world, &name, "refresh-token").await.map(sha256), current);
+}
+
+#[tokio::test]
+async fn a_first_token_is_asked_for_by_a_command_too() {
+    let world = session::world("connect-first", false).await;
+    let _operator = world.start().await;
+    mend(&world, "SecretNotFound").await;
+    // Somebody takes the token out of the Secret.
+    let without = Patch::Merge(json!({"data": {"refresh-token": null}}));
+    world.secrets().patch("alice-spotify", &PatchParams::default(), &without).await.unwrap();
+    world.request("alice", "taken out").await;
+    mend(&world, "SecretKeyMissing").await;
+}
+
+#[tokio::test]
+async fn somebody_elses_token_is_mended_by_the_command_that_the_message_names() {
+    let (world, _operator) = at_work("connect-mismatch", Rotation::Never).await;
+    let bob = world.script.add_account(&NewAccount::new("bob", CLIENT_ID)).await.unwrap();
+    world.script.sign_in(CLIENT_ID, "alice").await.unwrap();
+    tokens::put(&world, "alice", json!({"refresh-token": bob.refresh_token})).await;
+    world.request("alice", "somebody else's").await;
+    mend(&world, "ListenerMismatch").await;
+}
+
+#[tokio::test]
+async fn a_token_without_the_scope_is_mended_by_the_command_that_the_message_names() {
+    let (world, _operator) = at_work("connect-scope", Rotation::Never).await;
+    let narrow = TokenChange::Mint {
+        client_id: None,
+        scope: Some("user-read-email".to_owned()),
+        flow: None,
+        authorized_time: None,
+    };
+    let minted = world.script.change_tokens("alice", &narrow).await.unwrap().unwrap();
+    tokens::put(&world, "alice", json!({"refresh-token": minted.refresh_token})).await;
+    world.request("alice", "without the scope").await;
+    let account = mend(&world, "ScopeInsufficient").await;
+    assert_eq!(account.status.unwrap().authorization.unwrap().scopes, ["user-read-recently-played"]);
 }
