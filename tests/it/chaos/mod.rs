@@ -45,6 +45,11 @@ impl Scale {
     /// The long run: more than 200 kills, more than 40 under each policy.
     const FULL: Self = Self { accounts: 12, access_token_seconds: 5, batches: 18, kills: 3 };
 
+    /// Whether this is the long run.
+    pub fn is_full(&self) -> bool {
+        self.batches > Self::SHORT.batches
+    }
+
     /// As `SCROBBLE_OPERATOR_CHAOS` says: `full`, or nothing for the short run.
     pub fn chosen() -> Self {
         match std::env::var("SCROBBLE_OPERATOR_CHAOS").ok().as_deref() {
@@ -84,4 +89,9 @@ async fn no_kill_loses_a_token_that_could_be_saved() {
     }
     assert!(outcomes.iter().all(trial::Outcome::is_as_promised), "see above what no kill explains");
     assert!(outcomes.iter().all(|outcome| outcome.kills >= scale.batches * scale.kills), "every kill was one");
+    if scale.is_full() {
+        let hits = |outcome: &&trial::Outcome| matches!(outcome.policy, "single-use" | "strict");
+        assert!(outcomes.iter().filter(hits).all(|outcome| outcome.verdict.lost > 0), "no kill has hit the window");
+        assert!(outcomes.iter().map(|outcome| outcome.kills).sum::<usize>() >= 200);
+    }
 }

@@ -73,8 +73,10 @@ pub async fn run(policy: &'static str, rotation: Rotation, scale: &Scale, seed: 
         followed: 0,
         unexplained: Vec::new(),
     };
-    trial.kill(rotation, scale, StdRng::seed_from_u64(seed)).await;
-    trial.refresh_once_more().await;
+    // A world that does not become as it should be again is not killed any further: its records tell enough.
+    if trial.kill(rotation, scale, StdRng::seed_from_u64(seed)).await && trial.refresh_once_more().await {
+        trial.settle().await;
+    }
     trial.lives.terminate().await;
     trial.reader.read().await;
     trial.look_at_the_end().await;
@@ -142,12 +144,14 @@ enum Look {
 }
 
 impl Trial<'_> {
-    /// Kills in batches; in between, everything has to become as it should be.
-    async fn kill(&mut self, rotation: Rotation, scale: &Scale, mut random: StdRng) {
+    /// Kills in batches; in between, everything has to become as it should be. Answers whether it did.
+    async fn kill(&mut self, rotation: Rotation, scale: &Scale, mut random: StdRng) -> bool {
         let mut moments = Vec::new();
         self.lives.begin(None);
         self.lives.wait_on_duty().await;
-        self.settle().await;
+        if !self.settle().await {
+            return false;
+        }
         for batch in 1..=scale.batches {
             Moment::signal(&mut random).kill(self.world, &mut self.lives, scale.accounts, &mut random).await;
             while self.lives.kills() < batch * scale.kills {
@@ -159,13 +163,17 @@ impl Trial<'_> {
             }
             self.lives.begin(None);
             self.lives.wait_on_duty().await;
-            self.settle().await;
+            if !self.settle().await {
+                return false;
+            }
             self.reader.read().await;
         }
+        true
     }
 
     /// Waits until every account is Ready with its newest token stored; gives those a new token that have lost theirs.
-    async fn settle(&mut self) {
+    /// Answers whether that came about.
+    async fn settle(&mut self) -> bool {
         let end = Instant::now() + SETTLE;
         let mut waiting: BTreeMap<String, String> =
             self.newest.keys().map(|name| (name.clone(), String::new())).collect();
@@ -181,11 +189,11 @@ impl Trial<'_> {
                 }
             }
             if waiting.is_empty() {
-                return;
+                return true;
             }
             if Instant::now() >= end {
                 self.unexplained.extend(waiting.into_iter().map(|(name, what)| format!("{name}: not settled: {what}")));
-                return;
+                return false;
             }
             tokio::time::sleep(LOOK).await;
         }
@@ -242,8 +250,8 @@ impl Trial<'_> {
         self.world.request(name, &minted.refresh_token_sha256).await;
     }
 
-    /// What is stored at the end still works: every account is refreshed once more.
-    async fn refresh_once_more(&mut self) {
+    /// What is stored at the end still works: every account is refreshed once more. Answers whether it was.
+    async fn refresh_once_more(&mut self) -> bool {
         self.follow().await;
         let before = self.followed;
         let end = Instant::now() + SETTLE;
@@ -255,15 +263,14 @@ impl Trial<'_> {
             let granted: Vec<&str> = granted.map(|exchange| exchange.account.as_str()).collect();
             let missing: Vec<&String> = self.newest.keys().filter(|name| !granted.contains(&name.as_str())).collect();
             if missing.is_empty() {
-                break;
+                return true;
             }
             if Instant::now() >= end {
                 self.unexplained.push(format!("not refreshed once more: {missing:?}"));
-                break;
+                return false;
             }
             tokio::time::sleep(LOOK).await;
         }
-        self.settle().await;
     }
 
     /// The operator has ended: the newest token that works is in the Secrets.
