@@ -29,6 +29,9 @@ const POLICIES: [(&str, Rotation); 4] = [
     ("strict", Rotation::Strict),
 ];
 
+/// How much of what is unexplained is shown of each policy.
+const SHOWN: usize = 40;
+
 /// How much is done under each policy.
 pub struct Scale {
     pub accounts: usize,
@@ -77,8 +80,12 @@ async fn no_kill_loses_a_token_that_could_be_saved() {
     });
     let outcomes = futures::future::join_all(runs).await;
     for outcome in &outcomes {
-        for what in &outcome.verdict.unexplained {
+        let unexplained = &outcome.verdict.unexplained;
+        for what in unexplained.iter().take(SHOWN) {
             println!("{}, unexplained: {what}", outcome.policy);
+        }
+        if unexplained.len() > SHOWN {
+            println!("{}, unexplained: {} more", outcome.policy, unexplained.len() - SHOWN);
         }
     }
     for outcome in &outcomes {
