@@ -82,7 +82,7 @@ pub enum ConnectError {
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// The API server did not do what was asked.
-    #[error("the API server did not do what was asked: {}", store::described(.0))]
+    #[error("the API server did not do what was asked: {}: run the command again once it does", store::described(.0))]
     Cluster(ClusterError),
     /// The redirect URI's port cannot be had.
     #[error("cannot listen on 127.0.0.1, port {port}: name another one with --port, or 0 for any")]

@@ -61,7 +61,11 @@ pub(super) async fn store(
                 tracing::warn!(error = described(&error), "the tokens are not stored yet; trying again");
                 tokio::time::sleep(WAIT).await;
             }
-            Err(error) => return Err(ConnectError::Cluster(error)),
+            Err(error) => {
+                // It may have been made immutable in between, which has words of its own.
+                look(cluster, prepared).await?;
+                return Err(ConnectError::Cluster(error));
+            }
         }
     }
 }
@@ -245,7 +249,7 @@ mod tests {
     async fn what_is_forbidden_or_immutable_is_said_and_not_tried_again() {
         for (answer, says) in [
             (refusal(403, "Forbidden"), "you may not create and patch Secret music/alice-spotify"),
-            (refusal(422, "Invalid"), "the API server finds it invalid"),
+            (refusal(422, "Invalid"), "the API server finds it invalid: run the command again once it does"),
         ] {
             let (server, cluster) = server(vec![("GET", vec![secret("7", "token")]), ("PATCH", vec![answer])]).await;
             let error = store(&cluster, &prepared(), &authorization()).await.unwrap_err().to_string();
