@@ -131,7 +131,7 @@ mod armed {
             Some(Action::Abort) => std::process::abort(),
             Some(Action::Hold) => held(armed, point, name).await,
             #[expect(clippy::panic, reason = "what a test asks for")]
-            Some(Action::Panic) => panic!("at a failpoint"),
+            Some(Action::Panic) => panic!("planted-panic-message"),
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::adapters::kube::secrets::SecretContent;
 use crate::api::v1alpha1::{NamespacedReference, SpotifyAccount, SpotifyAccountStatus};
@@ -40,8 +40,11 @@ pub struct LiveCredentials {
 impl LiveCredentials {
     /// Whether the values are the same.
     pub fn same_values(&self, other: &Self) -> bool {
-        let expose = |value: &Option<SecretString>| value.as_ref().map(|value| value.expose_secret().to_owned());
-        expose(&self.credential) == expose(&other.credential) && expose(&self.signing_key) == expose(&other.signing_key)
+        fn expose(value: Option<&SecretString>) -> Option<&str> {
+            value.map(ExposeSecret::expose_secret)
+        }
+        expose(self.credential.as_ref()) == expose(other.credential.as_ref())
+            && expose(self.signing_key.as_ref()) == expose(other.signing_key.as_ref())
     }
 }
 

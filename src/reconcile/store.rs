@@ -80,7 +80,7 @@ impl<'a> Store<'a> {
         };
         match written {
             Ok(content) => {
-                self.state = Some((state, content.resource_version));
+                self.state = Some((state, content.resource_version.clone()));
                 self.state_stored = true;
                 Written::Done
             }

@@ -49,7 +49,7 @@ pub(super) async fn load_state(
             Err(SecretTrouble::NotOurs { secret: name })
         }
         Ok(Some(content)) => match StateSecret::read(&content.data, uid) {
-            Some(state) => Ok(Some((state, content.resource_version))),
+            Some(state) => Ok(Some((state, content.resource_version.clone()))),
             None => Err(SecretTrouble::NotOurs { secret: name }),
         },
         Err(ClusterError::Forbidden { .. }) => Err(SecretTrouble::ReadForbidden { secret: name }),

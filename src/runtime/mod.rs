@@ -11,13 +11,14 @@ pub mod stores;
 pub mod telemetry;
 pub mod triggers;
 
+use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use jiff::SignedDuration;
 use kube::Client;
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -298,7 +299,7 @@ fn stop_on_signal(stop: CancellationToken) -> Result<(), RunError> {
 /// # Errors
 /// [`RunError::Cluster`].
 pub async fn client(kubeconfig: Option<&std::path::Path>, context: Option<&str>) -> Result<Client, RunError> {
-    let failed = |error: kube::config::KubeconfigError| RunError::Cluster(Box::new(error));
+    let failed = |error: KubeconfigError| RunError::Cluster(described(error));
     let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
     let configuration = match (kubeconfig, context) {
         (Some(path), _) => {
@@ -306,7 +307,19 @@ pub async fn client(kubeconfig: Option<&std::path::Path>, context: Option<&str>)
             kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(failed)?
         }
         (None, Some(_)) => kube::Config::from_kubeconfig(&options).await.map_err(failed)?,
-        (None, None) => kube::Config::infer().await.map_err(|error| RunError::Cluster(Box::new(error)))?,
+        (None, None) => kube::Config::infer().await.map_err(|error| RunError::Cluster(described(error)))?,
     };
     Client::try_from(configuration).map_err(|error| RunError::Cluster(Box::new(error)))
+}
+
+/// A kubeconfig that cannot be parsed would be quoted, and tokens are in it.
+fn described(error: impl Error + Send + Sync + 'static) -> Box<dyn Error + Send + Sync> {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
+    while let Some(inner) = cause {
+        if matches!(inner.downcast_ref(), Some(KubeconfigError::Parse(_))) {
+            return "the file is not the YAML of a kubeconfig".into();
+        }
+        cause = inner.source();
+    }
+    Box::new(error)
 }

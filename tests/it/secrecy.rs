@@ -1,5 +1,7 @@
 //! No secret is ever shown: known ones are planted in every input, and everything that people can see is searched.
 
+mod errors;
+
 use base64::Engine as _;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{ListParams, ObjectList};
@@ -78,7 +80,12 @@ async fn no_secret_is_shown_at_any_log_level() {
     planted.plant_secrets(&world).await;
 
     let level = "trace,hyper=trace,h2=trace,kube=trace,kube_client=trace,reqwest=trace,oauth2=trace,rustls=trace";
-    let operator = world.operator().flag("refresh-buffer", "1s").flag("log-level", level).start().await.unwrap();
+    // Somebody panics with a secret in hand.
+    world.account("carol", "1s").await;
+    planted.plant("a panic's message", "planted-panic-message");
+    let operator = world.operator().flag("refresh-buffer", "1s").flag("log-level", level);
+    let operator = operator.environment("SCROBBLE_OPERATOR_FAILPOINT", "panic:exchanged@carol,panic:begun@carol#3");
+    let operator = operator.start().await.unwrap();
     world.play("alice", 2, 0).await;
     world.wait_ready("alice", "True", "Succeeded").await;
     world.wait_ready("bob", "True", "Succeeded").await;
@@ -90,6 +97,7 @@ async fn no_secret_is_shown_at_any_log_level() {
     assert!(planted.0.len() > 100, "there is something to search for");
     let log = operator.log();
     assert!(log.contains("tokens stored"), "there is a log to search");
+    assert!(log.contains("the operator panicked") && log.contains("a pass panicked"), "there is a panic to search");
     for line in log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok()) {
         let ours = line["target"].as_str().is_some_and(|target| target.starts_with("scrobble_operator"));
         let fine = matches!(line["level"].as_str(), Some("DEBUG" | "TRACE"));

@@ -1,6 +1,7 @@
 //! One request with a deadline and a bounded answer.
 
 use std::error::Error as _;
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,8 +18,7 @@ pub const MAXIMUM_BODY_BYTES: usize = 4 * 1024 * 1024;
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 const USER_AGENT: &str = concat!("scrobble-operator/", env!("CARGO_PKG_VERSION"));
 
-/// An answer, whole.
-#[derive(Debug)]
+/// An answer, whole. `Debug` shows neither headers nor body, which may hold tokens.
 pub struct Answer {
     /// The status.
     pub status: StatusCode,
@@ -26,6 +26,12 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// The body, at most [`MAXIMUM_BODY_BYTES`].
     pub body: Vec<u8>,
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Answer").field("status", &self.status).finish_non_exhaustive()
+    }
 }
 
 /// A client for the two URLs that are the platform's own flags: no address is refused.

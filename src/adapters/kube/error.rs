@@ -1,5 +1,7 @@
 //! What the API server refused.
 
+use kube::core::Status;
+
 /// A request to the API server failed. Messages hold no object content.
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
@@ -51,7 +53,22 @@ impl ClusterError {
             kube::Error::Api(status) if status.is_conflict() || status.is_already_exists() => Self::Conflict { action },
             kube::Error::Api(status) if status.is_forbidden() => Self::Forbidden { action },
             kube::Error::Api(status) if status.is_invalid() => Self::Invalid { action },
-            _ => Self::Unavailable { action, source: Box::new(source) },
+            _ => Self::Unavailable { action, source: Box::new(without_content(source)) },
         }
+    }
+}
+
+/// What the API server, or a webhook behind it, says in its own words may repeat what it was sent, and what cannot be
+/// parsed is quoted: code and reason are enough.
+fn without_content(error: kube::Error) -> kube::Error {
+    match error {
+        kube::Error::Api(status) => {
+            let Status { code, reason, .. } = *status;
+            kube::Error::Api(Status { code, reason, ..Status::default() }.boxed())
+        }
+        kube::Error::SerdeError(_) | kube::Error::FromUtf8(_) => {
+            kube::Error::Service("the answer cannot be read".into())
+        }
+        other => other,
     }
 }

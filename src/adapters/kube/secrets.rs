@@ -7,12 +7,13 @@ use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Api;
 use kube::api::{ObjectMeta, Patch, PatchParams, PostParams};
+use secrecy::zeroize::Zeroize as _;
 use serde_json::{Map, Value, json};
 
 use super::{Cluster, ClusterError, FIELD_MANAGER, within_deadline};
 use crate::domain::name::ObjectName;
 
-/// A Secret as read.
+/// A Secret as read. Its values are wiped when it is dropped.
 #[derive(Clone)]
 pub struct SecretContent {
     /// Its uid: another one where it was deleted and made anew.
@@ -27,6 +28,14 @@ pub struct SecretContent {
     pub resource_version: String,
     /// `immutable: true`.
     pub immutable: bool,
+}
+
+impl Drop for SecretContent {
+    fn drop(&mut self) {
+        for value in self.data.values_mut() {
+            value.0.zeroize();
+        }
+    }
 }
 
 /// What a write changes: keys with their new values, or none where a key goes.
@@ -221,6 +230,26 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_the_api_server_says_in_its_own_words_goes_no_further() {
+        let mut said = Vec::new();
+        for body in [
+            json!({"kind": "Status", "status": "Failure", "code": 500, "reason": "InternalError", "message": "no to hunter2"}),
+            json!({"kind": "Secret", "apiVersion": "v1", "metadata": {"name": "alice"}, "data": "hunter2"}),
+        ] {
+            let status = if body["kind"] == "Status" { 500 } else { 200 };
+            let error = changed(ResponseTemplate::new(status).set_body_json(body)).await.err().unwrap();
+            let mut cause: Option<&dyn std::error::Error> = Some(&error);
+            while let Some(inner) = cause {
+                said.push(format!("{inner} {inner:?}"));
+                cause = inner.source();
+            }
+        }
+        let said = said.join("\n");
+        assert!(said.contains("InternalError") && said.contains("cannot be read"), "{said}");
+        assert!(!said.contains("hunter"), "{said}");
+    }
+
+    #[tokio::test]
     async fn a_refused_change_tells_why_and_nothing_of_the_content() {
         assert_eq!(changed(stored()).await.map_err(|error| error.to_string()).unwrap().resource_version, "8");
         for (answer, expected) in [
@@ -230,7 +259,7 @@ mod tests {
             (refusal(404, "NotFound"), "could not write the Secret: it does not exist"),
             (refusal(500, "InternalError"), "could not write the Secret"),
         ] {
-            let error = changed(answer).await.map(|content| content.resource_version).unwrap_err();
+            let error = changed(answer).await.map(|content| content.resource_version.clone()).unwrap_err();
             assert_eq!(error.to_string(), expected);
         }
     }

@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::rbac::v1::Role;
 use kube::Api;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
-use scrobble_harness::wait_until;
+use scrobble_harness::{AuditEntry, wait_until};
 use scrobble_operator::api::condition::{ConditionType, find_condition};
 use scrobble_operator::api::v1alpha1::SpotifyAccount;
 use scrobble_simulator::api::{Effect, Endpoint, NewFault, Rotation};
@@ -59,6 +59,29 @@ async fn nothing_is_exchanged_without_the_right_to_write() {
     allow(&world, &["get", "create", "update", "patch"]).await;
     world.request("alice", "mended").await;
     world.wait_ready("alice", "True", "Succeeded").await;
+}
+
+#[tokio::test]
+async fn a_refusal_that_passes_in_a_moment_is_not_told() {
+    let world = world("refused-for-a-moment", Rotation::Strict, 3600).await;
+    world.account("alice", "1h").await;
+    allow(&world, &["get", "create", "update"]).await;
+    let mark = world.mark().await;
+    let _operator = operator(&world).start().await.unwrap();
+    wait_until("a claim to be refused", DEADLINE, async || {
+        let entries = world.plane.audit().entries_since(mark).map_err(|error| error.to_string())?;
+        let refused = |entry: &AuditEntry| entry.verb == "patch" && entry.is_about("secrets") && entry.code == 403;
+        let found = entries.iter().any(|entry| entry.is_in(&world.namespace) && refused(entry));
+        if found { Ok(()) } else { Err(format!("{} entries", entries.len())) }
+    })
+    .await
+    .unwrap();
+    allow(&world, &["get", "create", "update", "patch"]).await;
+    let status = world.wait_ready("alice", "True", "Succeeded").await.status.unwrap();
+    let reasons: Vec<&str> = status.history.iter().map(|entry| entry.reason.as_str()).collect();
+    assert_eq!(reasons, ["Succeeded"], "{:?}", status.history);
+    wait_until_settled(&world, "alice").await;
+    assert_used_once(&report(&world, "alice").await);
 }
 
 #[tokio::test]

@@ -1,7 +1,8 @@
 //! What interrupts a process in the middle of refreshes, short of a kill: no token is lost under any policy.
 
 use k8s_openapi::api::coordination::v1::Lease;
-use kube::api::{ListParams, Patch, PatchParams};
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt as _};
 use scrobble_harness::{OperatorProcess, wait_until};
 use scrobble_operator::api::v1alpha1::SpotifyAccount;
@@ -77,6 +78,26 @@ async fn a_lease_taken_away_stores_every_token_first() {
 
     let second = elected(&world, SHORT).start().await.unwrap();
     wait_on_duty(&second).await;
+    stages.assert_all_well(&world).await;
+}
+
+#[tokio::test]
+async fn a_secret_that_is_deleted_and_created_again_meanwhile_holds_the_newest_token_in_the_end() {
+    let world = World::with_app("recreated", app(Rotation::Never, 3600)).await;
+    let stages = Stages::create(&world, &STEPS, 3600).await;
+    let process = stages.hold(&world, operator(&world), &[]).await.start().await.unwrap();
+    stages.wait(&world, &process).await;
+    for Member { name, .. } in &stages.members {
+        let name = format!("{name}-spotify");
+        let mut secret: Secret = world.secrets().get(&name).await.unwrap();
+        secret.metadata =
+            ObjectMeta { name: Some(name.clone()), labels: secret.metadata.labels, ..ObjectMeta::default() };
+        // As a repository holds it: without what the operator has added.
+        secret.data.as_mut().unwrap().retain(|key, _| key == "refresh-token");
+        world.secrets().delete(&name, &DeleteParams::default()).await.unwrap();
+        world.secrets().create(&PostParams::default(), &secret).await.unwrap();
+    }
+    stages.open();
     stages.assert_all_well(&world).await;
 }
 
