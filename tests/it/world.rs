@@ -168,14 +168,7 @@ impl World {
 
     /// A listener with a ListenBrainz user, both targets, and the account that ties them together.
     pub async fn account(&self, listener: &str, interval: &str) {
-        self.account_as(NewAccount::new(listener, CLIENT_ID), interval).await;
-    }
-
-    /// The same with a listener of the test's own settings.
-    pub async fn account_as(&self, settings: NewAccount, interval: &str) {
-        let name = settings.name.clone();
-        let listener = name.as_str();
-        self.listener_as(settings).await;
+        self.listener(listener).await;
         self.listenbrainz(listener).await;
         if self.api::<ScrobbleTarget>().get_opt("hook").await.unwrap().is_none() {
             self.webhook().await;

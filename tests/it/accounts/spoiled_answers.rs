@@ -4,7 +4,7 @@ use scrobble_operator::api::condition::{ConditionType, find_condition};
 use scrobble_operator::api::v1alpha1::{FailureType, SpotifyAccount, SpotifyAccountStatus};
 use scrobble_simulator::api::{Effect, Endpoint, NewAccount, NewFault, Rotation};
 
-use super::stages::POLICIES;
+use super::stages::{POLICIES, account};
 use super::tokens::{app, assert_stored, held, operator, report, state_name, text, wait_until_settled};
 use crate::world::{CLIENT_ID, World, condition, ready};
 
@@ -27,7 +27,7 @@ async fn an_answer_that_cannot_be_read_is_asked_for_once_more_and_is_lost_only_w
         for (word, policy) in POLICIES {
             let name = format!("{what}-{word}");
             let listener = NewAccount { rotation: Some(policy), ..NewAccount::new(&name, CLIENT_ID) };
-            world.account_as(listener, "1h").await;
+            account(&world, listener).await;
             let fault = NewFault::new(effect.clone()).at(Endpoint::Token).of(&name).times(1);
             world.script.add_fault(&fault).await.unwrap();
             let first = held(&world, &name).await.unwrap();

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use futures::StreamExt as _;
 use scrobble_harness::{Operator, OperatorProcess, wait_until};
-use scrobble_operator::api::v1alpha1::ScrobbleTarget;
+use scrobble_operator::api::v1alpha1::{ScrobbleTarget, SpotifyAccount, SpotifyApp};
 use scrobble_simulator::api::{Effect, Endpoint, NewAccount, NewFault, Rotation};
+use serde_json::json;
 
 use super::tokens::{assert_stored, assert_used_once, report, text, wait_until_settled};
 use crate::world::{CLIENT_ID, DEADLINE, World};
@@ -47,6 +48,23 @@ impl Member {
     }
 }
 
+/// Creates an account that is read once an hour, with an app of its own: as long as nobody knows whether Spotify accepts
+/// an app's credentials, its accounts wait for one another.
+pub async fn account(world: &World, listener: NewAccount) {
+    let name = listener.name.clone();
+    world.listener_as(listener).await;
+    world.listenbrainz(&name).await;
+    if world.api::<ScrobbleTarget>().get_opt("hook").await.unwrap().is_none() {
+        world.webhook().await;
+    }
+    let secret = json!({"name": "main-client", "key": "client-secret"});
+    let app = json!({"clientId": CLIENT_ID, "clientSecretRef": secret});
+    world.create::<SpotifyApp>("SpotifyApp", &name, &app).await;
+    let mut spec = world.spec(&name, "1h");
+    spec["appRef"]["name"] = json!(name);
+    world.create::<SpotifyAccount>("SpotifyAccount", &name, &spec).await;
+}
+
 /// Accounts of every policy at each of some steps, which nobody has refreshed yet.
 pub struct Stages {
     /// The accounts.
@@ -76,7 +94,7 @@ impl Stages {
                 access_token_seconds: Some(access_token_seconds),
                 ..NewAccount::new(&member.name, CLIENT_ID)
             };
-            world.account_as(listener, "1h").await;
+            account(world, listener).await;
         });
         futures::stream::iter(created).buffer_unordered(8).collect::<Vec<()>>().await;
         let gate = world.plane.folder().join(format!("{}.gate", world.namespace));
