@@ -118,10 +118,7 @@ async fn sign_in(arguments: ConnectArguments) -> Result<(), String> {
     let Connected { secret, earliest_end, outcome } = session.finish().await.map_err(|error| chain(&error))?;
     match outcome {
         Outcome::Stored { asked } => say(destination, &words::farewell(&account, &secret, earliest_end, asked)),
-        Outcome::Manifest(secret) => {
-            let manifest = serde_yaml::to_string(&secret).map_err(|error| chain(&error))?;
-            written(io::stdout().lock(), &manifest)
-        }
+        Outcome::Manifest(manifest) => written(io::stdout().lock(), &manifest),
     }
 }
 

@@ -10,7 +10,6 @@ mod store;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Secret;
 use secrecy::SecretString;
 use url::Url;
 
@@ -71,8 +70,8 @@ pub enum Outcome {
         /// Whether the operator was asked to look at it now.
         asked: bool,
     },
-    /// In this manifest.
-    Manifest(Box<Secret>),
+    /// In this manifest, as YAML.
+    Manifest(String),
 }
 
 /// A sign-in did not lead to stored tokens. Nothing was written.
@@ -171,7 +170,7 @@ async fn complete(
     let authorization = Authorization::new(grant, prepared.flow(), authorized_at)?;
     prepared.admit(&observe::prepare(cluster, &prepared.account).await?, &listener)?;
     let outcome = match destination {
-        Destination::Manifest => Outcome::Manifest(Box::new(authorization.manifest(&prepared.secret))),
+        Destination::Manifest => Outcome::Manifest(authorization.manifest(&prepared.secret)),
         Destination::Cluster => {
             store::store(cluster, prepared, &authorization).await?;
             let wish = clock.now().to_string();

@@ -46,7 +46,7 @@ pub(super) async fn store(
                 let change = authorization.change();
                 cluster.change_secret(&prepared.secret, &found.resource_version, &change).await.map(|_| ())
             }
-            Ok(None) => cluster.create_secret(&authorization.manifest(&prepared.secret), false).await,
+            Ok(None) => cluster.create_secret(&authorization.secret(&prepared.secret), false).await,
             Err(ConnectError::Cluster(error)) => Err(error),
             Err(refused) => return Err(refused),
         };

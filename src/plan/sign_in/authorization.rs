@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
@@ -71,9 +73,21 @@ impl Authorization {
         self.keys().into_iter().map(|(key, value)| (key, Some(value))).chain(gone).collect()
     }
 
-    /// The token Secret as a manifest, to be applied or sealed by somebody else.
-    pub fn manifest(&self, name: &ObjectName) -> Secret {
+    /// The token Secret.
+    pub fn secret(&self, name: &ObjectName) -> Secret {
         Secret { data: Some(self.data()), ..without_token(name) }
+    }
+
+    /// The token Secret as YAML, to be applied or sealed by somebody else. Every value is quoted: names may be `no` or
+    /// `1e3`, which kubectl takes for something else than text.
+    pub fn manifest(&self, name: &ObjectName) -> String {
+        let ObjectName { namespace, name } = name;
+        let head = format!(
+            "apiVersion: \"v1\"\nkind: \"Secret\"\nmetadata:\n  name: \"{name}\"\n  namespace: \"{namespace}\"\n  labels:\n    {USE_LABEL}: \"{}\"\ntype: \"Opaque\"\ndata:\n",
+            SecretUse::Token.as_str()
+        );
+        let data = self.keys().into_iter().map(|(key, value)| format!("  {key}: \"{}\"\n", STANDARD.encode(value)));
+        std::iter::once(head).chain(data).collect()
     }
 }
 
@@ -168,12 +182,20 @@ mod tests {
     }
 
     #[test]
-    fn a_manifest_holds_four_keys_and_the_label() {
-        let secret = authorization(grant()).unwrap().manifest(&ObjectName::new("music", "alice-spotify"));
-        assert_eq!(secret.metadata.labels.unwrap()[USE_LABEL], "token");
-        let data = secret.data.unwrap();
-        let keys: Vec<&str> = data.keys().map(String::as_str).collect();
-        assert_eq!(keys, ["authorized-at", "flow", "refresh-token", "scope"]);
+    fn the_manifest_is_the_secret_with_everything_quoted() {
+        for name in [ObjectName::new("music", "alice-spotify"), ObjectName::new("no", "1e3")] {
+            let authorization = authorization(grant()).unwrap();
+            let secret = authorization.secret(&name);
+            let data = secret.data.as_ref().unwrap();
+            let keys: Vec<&str> = data.keys().map(String::as_str).collect();
+            assert_eq!(keys, ["authorized-at", "flow", "refresh-token", "scope"]);
+            assert_eq!(secret.metadata.labels.as_ref().unwrap()[USE_LABEL], "token");
+            let manifest = authorization.manifest(&name);
+            assert_eq!(serde_yaml::from_str::<Secret>(&manifest).unwrap(), secret);
+            for line in manifest.lines().filter(|line| !line.ends_with(':')) {
+                assert!(line.ends_with('"') && line.contains(": \""), "{line}");
+            }
+        }
     }
 
     #[test]

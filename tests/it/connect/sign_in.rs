@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt as _;
+use scrobble_harness::TestNamespace;
 use scrobble_operator::api::v1alpha1::SpotifyAccount;
 use scrobble_simulator::api::{Endpoint, RecordFilter};
 use scrobble_simulator::sha256;
 use serde_json::{Value, json};
 
-use super::session::{Connect, assert_plain, parameter, request, token_secret, world};
+use super::session::{self, Connect, assert_plain, parameter, request, token_secret, world};
 use crate::accounts::tokens;
-use crate::world::{DEADLINE, World};
+use crate::world::{CLIENT_ID, CLIENT_SECRET, DEADLINE, World};
 
 fn text(secret: &Secret, key: &str) -> String {
     let value = secret.data.as_ref().unwrap().get(key).unwrap_or_else(|| panic!("no {key}"));
@@ -100,6 +101,12 @@ async fn a_manifest_is_printed_and_nothing_is_written() {
     let writes = world.plane.audit().writes_by(&human, &world.namespace, mark).unwrap();
     assert!(writes.is_empty(), "{writes:?}");
 
+    // A name that is text for Kubernetes and something else for YAML.
+    world.patch::<SpotifyAccount>("alice", json!({"spec": {"tokenSecretRef": {"name": "no"}}})).await;
+    let (_, odd) = Connect::new(&world, "alice").await.flag("output=yaml").start().sign_in().await;
+    world.plane.kubectl_with_input(&["apply", "--dry-run=server", "-f", "-"], &odd.stdout).await.unwrap();
+    world.patch::<SpotifyAccount>("alice", json!({"spec": {"tokenSecretRef": {"name": "alice-spotify"}}})).await;
+
     let _operator = world.start().await;
     world.wait_ready("alice", "False", "SecretNotFound").await;
     world.plane.kubectl_with_input(&["apply", "-f", "-"], &ended.stdout).await.unwrap();
@@ -110,7 +117,8 @@ async fn a_manifest_is_printed_and_nothing_is_written() {
     let authorized: jiff::Timestamp = text(&secret, "authorized-at").parse().unwrap();
     assert_eq!(known.authorized_time.unwrap().0.as_second(), authorized.as_second());
     assert!(!known.estimated);
-    tokens::assert_stored(&world, "alice").await;
+    let held = tokens::held(&world, "alice").await;
+    assert!(tokens::report(&world, "alice").await.valid.contains(&held.unwrap()));
 }
 
 #[tokio::test]
@@ -198,4 +206,62 @@ async fn the_kubeconfigs_own_namespace_and_a_named_context_are_used() {
     assert!(ended.stderr.contains("name a kubeconfig that works with --kubeconfig and --context"), "{}", ended.stderr);
     let account: SpotifyAccount = world.api().get("alice").await.unwrap();
     assert!(account.status.is_none(), "no operator runs");
+}
+
+#[tokio::test]
+async fn an_app_that_another_namespace_shares_is_used() {
+    let world = world("connect-shared", false).await;
+    let platform = TestNamespace::create(&world.client, "connect-platform").await.unwrap();
+    let namespace = platform.name.as_str();
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret", "stringData": {"client-secret": CLIENT_SECRET},
+        "metadata": {"name": "client", "labels": {"scrobble-operator.io/use": "client"}},
+    });
+    let selector = json!({"from": "Selector", "selector": {"matchLabels": {"music": "allowed"}}});
+    let app = json!({
+        "apiVersion": "scrobble-operator.io/v1alpha1", "kind": "SpotifyApp", "metadata": {"name": "shared"},
+        "spec": {
+            "clientId": CLIENT_ID, "clientSecretRef": {"name": "client", "key": "client-secret"},
+            "allowedNamespaces": selector,
+        },
+    });
+    for object in [secret, app] {
+        let apply = ["apply", "--namespace", namespace, "-f", "-"];
+        world.plane.kubectl_with_input(&apply, &object.to_string()).await.unwrap();
+    }
+    world.script.put_app(&session::app(true)).await.unwrap();
+    let reference = json!({"spec": {"appRef": {"name": "shared", "namespace": namespace}}});
+    world.patch::<SpotifyAccount>("alice", reference).await;
+    let admin = world.plane.kubeconfig().display().to_string();
+    let connect = async || Connect::new(&world, "alice").await.flag(&format!("kubeconfig={admin}")).start();
+
+    let ended = connect().await.end().await;
+    assert_eq!(ended.code, 1);
+    let says = format!("SpotifyApp {namespace}/shared does not exist or is not shared with this namespace");
+    assert!(ended.stderr.contains(&says), "{}", ended.stderr);
+    world.plane.kubectl(&["label", "namespace", &world.namespace, "music=allowed"]).await.unwrap();
+    let (page, ended) = connect().await.sign_in().await;
+    assert_eq!((page.status, ended.code), (200, 0), "{page:?} {ended:?}");
+    assert_eq!(text(&token_secret(&world, "alice").await.unwrap(), "flow"), "confidential");
+}
+
+#[tokio::test]
+async fn an_api_server_that_is_away_is_named() {
+    let world = world("connect-away", false).await;
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let kubeconfig = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "away",
+        "clusters": [{"name": "away", "cluster": {"server": format!("http://{closed}")}}],
+        "contexts": [{"name": "away", "context": {"cluster": "away", "user": "nobody"}}],
+        "users": [{"name": "nobody", "user": {}}],
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("kubeconfig");
+    std::fs::write(&file, kubeconfig.to_string()).unwrap();
+    let connect = Connect::new(&world, "alice").await.flag(&format!("kubeconfig={}", file.display()));
+    let ended = connect.start().end().await;
+    assert_eq!((ended.code, ended.stdout.as_str()), (1, ""), "{ended:?}");
+    for part in ["could not read the object", "run the command again once it does"] {
+        assert!(ended.stderr.contains(part), "{}", ended.stderr);
+    }
 }
