@@ -12,8 +12,8 @@ use crate::api::v1alpha1::{NamespacedReference, SpotifyAccount, SpotifyAccountSt
 use crate::domain::play::Page;
 use crate::domain::state_secret::StateSecret;
 use crate::domain::token::AccessToken;
-use crate::plan::TokenView;
 use crate::plan::lineage::TokenInUse;
+use crate::plan::{Announcement, TokenView};
 
 /// A token as this process holds it.
 pub struct LiveToken {
@@ -56,6 +56,8 @@ pub struct Unwritten {
     pub status: SpotifyAccountStatus,
     /// The API server did not take it: it holds more than what rides on the next write anyway.
     pub owed: bool,
+    /// What is said once it is written.
+    pub announcements: Vec<Announcement>,
 }
 
 /// What this process remembers of one account.
@@ -65,6 +67,8 @@ pub struct Live {
     pub written: Option<Arc<SpotifyAccount>>,
     /// The status that passes have come to since.
     pub unwritten: Option<Unwritten>,
+    /// What is still to be said: the write that it came with was taken, and the answer lost.
+    pub unsaid: Vec<Announcement>,
     /// The token.
     pub token: Option<LiveToken>,
     /// The access token that the Web API refused last: wherever it turns up again, it is not asked with again.
@@ -120,16 +124,21 @@ impl Live {
     pub fn newest(&mut self, watched: &Arc<SpotifyAccount>) -> (SpotifyAccount, Option<SpotifyAccountStatus>) {
         let ours = self.written.take().filter(|written| version(written) >= version(watched));
         let stored = ours.unwrap_or_else(|| Arc::clone(watched));
-        // Somebody else may have changed the status: a restore, an older leader, or the write whose answer was lost.
-        if self.unwritten.as_ref().is_some_and(|unwritten| unwritten.base != stored.status) {
-            self.unwritten = None;
-        }
+        self.compare(stored.status.as_ref());
         self.written = Some(Arc::clone(&stored));
         let mut account = stored.as_ref().clone();
         if let Some(unwritten) = &self.unwritten {
             account.status = Some(unwritten.status.clone());
         }
         (account, stored.status.clone())
+    }
+
+    /// Drops what was not written where the cluster holds another status by now. Somebody else may have changed it: a
+    /// restore, or an older leader. Or the write was taken and its answer lost.
+    pub fn compare(&mut self, stored: Option<&SpotifyAccountStatus>) {
+        let void = self.unwritten.take_if(|unwritten| unwritten.base.as_ref() != stored);
+        self.unsaid
+            .extend(void.filter(|void| stored == Some(&void.status)).into_iter().flat_map(|void| void.announcements));
     }
 
     /// Remembers the account as this process has just written it.
@@ -153,4 +162,25 @@ impl Live {
 /// Versions of one object grow (KEP-5504); one that is not a number counts as the oldest.
 fn version(account: &SpotifyAccount) -> u64 {
     account.metadata.resource_version.as_deref().and_then(|version| version.parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(generation: i64) -> SpotifyAccountStatus {
+        SpotifyAccountStatus { observed_generation: Some(generation), ..SpotifyAccountStatus::default() }
+    }
+
+    #[test]
+    fn what_was_to_be_said_is_kept_where_its_status_was_written_after_all() {
+        for (stored, waits, unsaid) in [(status(1), true, 0), (status(2), false, 1), (status(3), false, 0)] {
+            let said = Announcement { warning: true, reason: "AuthorizationExpiring".to_owned(), note: String::new() };
+            let unwritten =
+                Unwritten { base: Some(status(1)), status: status(2), owed: true, announcements: vec![said] };
+            let mut live = Live { unwritten: Some(unwritten), ..Live::default() };
+            live.compare(Some(&stored));
+            assert_eq!((live.unwritten.is_some(), live.unsaid.len()), (waits, unsaid), "{stored:?}");
+        }
+    }
 }

@@ -11,7 +11,7 @@ use crate::adapters::kube::ClusterError;
 use crate::adapters::kube::events::Announcement;
 use crate::api::v1alpha1::{SpotifyAccount, SpotifyAccountStatus};
 use crate::domain::name::ObjectName;
-use crate::plan::Settled;
+use crate::plan::{self, Settled};
 
 /// How often a status write is tried against newer versions of the account.
 const TRIES: usize = 8;
@@ -29,6 +29,7 @@ pub(super) async fn record(
     name: &ObjectName,
     settle: impl Fn(&SpotifyAccount) -> Settled,
 ) -> Result<Settled, Error> {
+    announce(ctx, account, std::mem::take(&mut live.unsaid)).await;
     for _ in 0..TRIES {
         let settled = settle(account);
         let owed = live.unwritten.as_ref().is_some_and(|unwritten| unwritten.owed);
@@ -43,17 +44,19 @@ pub(super) async fn record(
             ctx.cluster.change_status::<SpotifyAccount, _>(name, &version, stored.as_ref(), &settled.status).await;
         match written {
             Ok(written) => {
+                let announcements = announcements(live, &settled);
                 if let Some(written) = written {
                     keep(live, account, stored, written);
                 }
-                announce(ctx, account, &settled).await;
+                announce(ctx, account, announcements).await;
                 return Ok(settled);
             }
             Err(ClusterError::NotFound { .. }) => return Ok(settled),
             Err(ClusterError::Conflict { .. }) => match ctx.cluster.read_again::<SpotifyAccount>(name).await {
                 Ok(Some(current)) if current.metadata.uid == account.metadata.uid => {
                     // A change of the spec leaves what earlier passes came to as it is.
-                    let carried = live.unwritten.take().filter(|unwritten| unwritten.base == current.status);
+                    live.compare(current.status.as_ref());
+                    let carried = live.unwritten.take();
                     keep(live, account, stored, current);
                     if let Some(carried) = carried {
                         let status = Some(carried.status.clone());
@@ -65,8 +68,9 @@ pub(super) async fn record(
                 Err(source) => return Err(Error::Cluster(source)),
             },
             Err(source) => {
-                // What was delivered is remembered until it can be written.
-                live.unwritten = Some(unwritten(stored.as_ref(), &settled, true));
+                // What was delivered is remembered until it can be written, and so is what is to be said.
+                let announcements = announcements(live, &settled);
+                live.unwritten = Some(Unwritten { announcements, ..unwritten(stored.as_ref(), &settled, true) });
                 return Err(Error::Cluster(source));
             }
         }
@@ -75,7 +79,13 @@ pub(super) async fn record(
 }
 
 fn unwritten(base: Option<&SpotifyAccountStatus>, settled: &Settled, owed: bool) -> Unwritten {
-    Unwritten { base: base.cloned(), status: settled.status.clone(), owed }
+    Unwritten { base: base.cloned(), status: settled.status.clone(), owed, announcements: Vec::new() }
+}
+
+/// What is to be said of a status, and of those before it that were not written.
+fn announcements(live: &mut Live, settled: &Settled) -> Vec<plan::Announcement> {
+    let before = live.unwritten.as_mut().map(|unwritten| std::mem::take(&mut unwritten.announcements));
+    before.into_iter().flatten().chain(settled.announcements.iter().cloned()).collect()
 }
 
 fn keep(
@@ -96,16 +106,11 @@ fn keep(
     live.unwritten = None;
 }
 
-async fn announce(ctx: &Context, account: &SpotifyAccount, settled: &Settled) {
+async fn announce(ctx: &Context, account: &SpotifyAccount, announcements: Vec<plan::Announcement>) {
     let mut about = account.object_ref(&());
     about.resource_version = None;
-    for announcement in &settled.announcements {
-        let announcement = Announcement {
-            warning: announcement.warning,
-            reason: announcement.reason.clone(),
-            action: "Reconcile",
-            note: announcement.note.clone(),
-        };
+    for plan::Announcement { warning, reason, note } in announcements {
+        let announcement = Announcement { warning, reason, action: "Reconcile", note };
         ctx.cluster.announce(&about, &announcement).await;
     }
 }

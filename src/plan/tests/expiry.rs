@@ -189,11 +189,14 @@ fn a_new_authorization_begins_anew_and_is_warned_about_in_its_turn() {
 
 #[test]
 fn nobody_is_warned_whose_secret_holds_a_new_authorization_already() {
-    let mut world = world(authorized(days(149)));
+    let mut world = world(authorized(days(149) + hours(23)));
     world.pass();
     let new = TokenView { authorization_id: "authorization-2".to_owned(), ..authorized(SignedDuration::ZERO) };
     world.secret.then = Ok(new);
-    world.said.clear();
+    world.forget();
+    world.run_for(minutes(70));
+    assert_eq!((warnings(&mut world).len(), world.questions()), (0, 0), "nothing was due but the warning");
+    assert_eq!(world.count(|deed| *deed == Deed::LoadedToken), 1, "a look");
     world.run_for(days(40));
     assert_eq!(warnings(&mut world), Vec::<String>::new());
     assert!(world.questions() > 0, "it was taken up");

@@ -13,7 +13,7 @@ use crate::domain::random::config;
 use crate::plan::refresh::LEAD;
 use crate::plan::schedule::{self, Due};
 use crate::plan::step::{RefreshOutcome, SecretTrouble};
-use crate::plan::{Observed, TokenView, refresh, slot};
+use crate::plan::{Observed, TokenView, refresh, settle, slot};
 
 const UID: &str = "0b9f3c9e-0000-4000-8000-000000000001";
 
@@ -361,4 +361,23 @@ fn plays_that_wait_for_a_target_do_not_hold_a_refresh_up() {
     let observed = observed.with_waiting(super::plays::evening(1, start()));
     assert_eq!(schedule::due(&account, &observed, time), Due::Refresh(time));
     assert!(matches!(schedule::due(&account, &observed, time - seconds(1)), Due::Deliver(_)));
+}
+
+#[test]
+fn whoever_has_the_token_is_waited_for_longer_and_longer() {
+    let waits: Vec<i64> = (0..8).map(|times| settle::contended_wait(times).as_secs()).collect();
+    assert_eq!(waits, [1, 1, 2, 4, 8, 16, 30, 30]);
+    assert_eq!(settle::contended_wait(u32::MAX), seconds(30));
+    for (outcome, contended) in [
+        (RefreshOutcome::Claimed { until: start() }, true),
+        (RefreshOutcome::Conflict, true),
+        (RefreshOutcome::Superseded, true),
+        (RefreshOutcome::ClientAsked, false),
+        (RefreshOutcome::Failed(Trouble::Timeout), false),
+    ] {
+        let mut world = World::of(account().with_target("brainz"));
+        world.secret.then = Ok(TokenView { expires_at: None, ..token(start()) });
+        world.exchanges.then = Exchange::Ends(outcome.clone());
+        assert_eq!(world.pass().contended, contended, "{outcome:?}");
+    }
 }

@@ -4,14 +4,19 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
-use scrobble_harness::{Operator, wait_until};
+use scrobble_harness::{AuditEntry, Operator, wait_until};
 use scrobble_operator::api::condition::whole_seconds;
 use scrobble_operator::api::v1alpha1::SpotifyAccount;
+use scrobble_operator::domain::digest::TokenDigest;
+use scrobble_operator::domain::token::RefreshToken;
+use scrobble_operator::domain::token_secret::Claim;
 use scrobble_operator::plan::refresh::LEAD;
 use scrobble_operator::plan::slot::slot_after;
 use scrobble_simulator::api::{Effect, Endpoint, NewApp, NewFault, Record, RecordFilter};
+use serde_json::json;
 
 use super::cost::{from_commit_to_status, words};
+use super::tokens;
 use crate::world::{CLIENT_ID, CLIENT_SECRET, DEADLINE, World, ready};
 
 /// Every other read needs another token, which it finds with a minute or half of one left on the old one.
@@ -176,4 +181,36 @@ async fn a_day_takes_no_more_refreshes_than_just_in_time() {
 
 async fn account_of(world: &World, name: &str) -> SpotifyAccount {
     world.api::<SpotifyAccount>().get(name).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_foreign_claim_is_looked_at_less_and_less_often_whatever_the_clock() {
+    // Ten minutes pass in each second: waits for others are no part of that.
+    let world = World::at_rate("ahead-claimed", NewApp::confidential(CLIENT_ID, CLIENT_SECRET), 600).await;
+    world.account("alice", "1h").await;
+    let token = tokens::text(&world, "alice-spotify", "refresh-token").await.unwrap();
+    let uid = account(&world).await.uid().unwrap();
+    let now = scrobble_simulator::Clock::real().now();
+    let claim = Claim {
+        holder: "somebody-else".to_owned(),
+        id: "a-claim".to_owned(),
+        claimed_time: now,
+        deadline_time: now + SignedDuration::from_secs(20),
+        token: TokenDigest::of(&uid, &RefreshToken::new(token)).as_str().to_owned(),
+    };
+    let claim = serde_json::to_string(&claim).unwrap();
+    tokens::put(&world, "alice", json!({"scrobble-operator.claim": claim})).await;
+    let mark = world.mark().await;
+    let _operator = world.start().await;
+    world.wait_ready("alice", "True", "Succeeded").await;
+
+    world.plane.audit().settle(&world.client).await.unwrap();
+    let (entries, _) = world.plane.audit().entries_in(&world.namespace, mark).unwrap();
+    let user = world.installation.user();
+    let of_secret = entries.iter().filter(|entry| {
+        entry.user == user && entry.is_about("secrets") && entry.name.as_deref() == Some("alice-spotify")
+    });
+    let before: Vec<&AuditEntry> = of_secret.take_while(|entry| !entry.is_write()).collect();
+    println!("{} looks while the claim stood", before.len());
+    assert!((2..=12).contains(&before.len()), "{} looks: {before:?}", before.len());
 }
