@@ -84,8 +84,13 @@ impl<'a> Lives<'a> {
         }
     }
 
+    /// Whether the last life is over, as far as was looked.
+    pub fn is_over(&self) -> bool {
+        self.current.is_none()
+    }
+
     /// Whether a life goes on.
-    pub fn goes_on(&mut self) -> bool {
+    fn goes_on(&mut self) -> bool {
         self.current.as_mut().is_some_and(|(process, _)| process.exit_status().unwrap().is_none())
     }
 

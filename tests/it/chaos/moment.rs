@@ -55,14 +55,17 @@ impl Moment {
     /// Begins a life where none goes on, and ends it at this moment. `accounts`: how many may come by.
     pub async fn kill(self, world: &World, lives: &mut Lives<'_>, accounts: usize, random: &mut StdRng) {
         let name = format!("{self:?}");
+        lives.begin_anew_if_it_ended();
         if let Self::At(point) = self {
+            // A failpoint is armed at the start.
+            lives.kill("before a failpoint");
             let passing = random.random_range(1..=accounts);
             lives.begin(Some(&format!("{point}#{passing}")));
             lives.wait_on_duty().await;
             lives.wait_for_failpoint(point, PATIENCE).await;
             return;
         }
-        if !lives.goes_on() {
+        if lives.is_over() {
             lives.begin(None);
         }
         match self {
