@@ -201,9 +201,9 @@ fn dead(
     };
     let message = format!("{what}: the listener must authorize the app again. {}", connect(account, observed));
     let (reason, message) = interruption_told(account, token, interrupted).unwrap_or((reason, message));
-    let again = status.and_then(|status| find_condition(&status.conditions, ConditionType::Authorized));
-    let probed_before =
-        again.is_some_and(|condition| condition.status == "False" && condition.reason == reason.as_str());
+    // Also where another word is told by now, as when a probe was cut off.
+    let known_dead = status.and_then(|status| status.authorization.as_ref()?.refused_token_id.as_ref());
+    let probed_before = token.is_some_and(|token| known_dead == Some(&token.token_id));
     let wait = if probed_before { LATER_PROBE } else { FIRST_PROBE };
     let problem = Problem::configuration(reason, message);
     Problem { failure: FailureType::Auth, attempted: true, not_before: Some(now + wait), ..problem }

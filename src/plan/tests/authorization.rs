@@ -245,9 +245,14 @@ fn a_dead_token_is_probed_after_an_hour_then_after_a_day() {
         account = account.with_status(|known| *known = status);
         now += wait;
     }
-    let other = TokenView { authorization_id: "authorization-2".to_owned(), ..token(start()) };
-    let status = settled(&account, &other, &dead(true), now);
-    assert_eq!(status.failures.unwrap().next_attempt_time.unwrap().0, now + hours(1), "another reason begins anew");
+    for expired in [false, true] {
+        let status = settled(&account, &token(start()), &dead(expired), now);
+        assert_eq!(status.failures.unwrap().next_attempt_time.unwrap().0, now + hours(24), "whatever Spotify says now");
+        let (authorization_id, token_id) = ("authorization-2".to_owned(), "token-2".to_owned());
+        let other = TokenView { authorization_id, token_id, ..token(start()) };
+        let status = settled(&account, &other, &dead(expired), now);
+        assert_eq!(status.failures.unwrap().next_attempt_time.unwrap().0, now + hours(1), "another token begins anew");
+    }
 }
 
 #[test]

@@ -95,17 +95,28 @@ async fn oauth_errors_are_told_apart() {
 
 #[tokio::test]
 async fn trouble_touches_no_token() {
-    let html = |status| ResponseTemplate::new(status).set_body_raw("<html>no</html>", "text/html");
-    for (template, expected) in [
-        (html(502), 502),
-        (html(400), 400),
-        (ResponseTemplate::new(500).set_body_json(json!({"error": "invalid_grant"})), 500),
-        (ResponseTemplate::new(401).set_body_json(json!({"error": "invalid_grant"})), 401),
-        (ResponseTemplate::new(400).set_body_json(json!({"error": "temporarily_unavailable"})), 400),
+    let grant = r#"{"error": "invalid_grant"}"#;
+    for (status, body) in [
+        (302, ""),
+        (400, ""),
+        (400, "<html>no</html>"),
+        (400, "invalid_grant"),
+        (400, r#"{"error": "invalid_grant"#),
+        (400, r#"{"error": "temporarily_unavailable"}"#),
+        (400, r#"{"error": 7}"#),
+        (400, r#"{"error": {"message": "invalid_grant"}}"#),
+        (400, r#"{"error_description": "Refresh token revoked"}"#),
+        (401, ""),
+        (401, grant),
+        (403, grant),
+        (403, r#"{"error": "invalid_client"}"#),
+        (500, grant),
+        (502, "<html>no</html>"),
+        (503, r#"{"error": "invalid_client"}"#),
     ] {
-        match answer_to(template).await {
-            TokenAnswer::Failed(Trouble::Status(status)) => assert_eq!(status, expected),
-            other => panic!("{expected}: {other:?}"),
+        match answer_to(ResponseTemplate::new(status).set_body_raw(body, "application/json")).await {
+            TokenAnswer::Failed(Trouble::Status(found)) => assert_eq!(found, status),
+            other => panic!("{status} {body}: {other:?}"),
         }
     }
 }
@@ -125,6 +136,9 @@ async fn a_success_that_cannot_be_read_may_have_rotated_the_token() {
         ResponseTemplate::new(200).set_body_raw("<html>", "text/html"),
         ResponseTemplate::new(200).set_body_raw("", "application/json"),
         ResponseTemplate::new(200).set_body_json(json!({"access_token": 7, "token_type": "Bearer"})),
+        ResponseTemplate::new(200).set_body_json(json!({"token_type": "Bearer", "refresh_token": "hunter2"})),
+        ResponseTemplate::new(200).set_body_json(json!({"error": "invalid_grant"})),
+        ResponseTemplate::new(204),
     ] {
         let answer = answer_to(template).await;
         assert!(matches!(answer, TokenAnswer::Ambiguous(Trouble::Unreadable)), "{answer:?}");
