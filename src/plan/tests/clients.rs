@@ -303,3 +303,19 @@ fn what_is_wrong_with_an_account_itself_stays_said_while_its_app_is_refused() {
     let reason = Reason::from_name(&world.status().failures.unwrap().last_reason.unwrap());
     assert_eq!(reason, Some(Reason::ClientCredentialsInvalid));
 }
+
+#[test]
+fn a_secret_that_is_mended_while_the_app_is_refused_sends_nothing() {
+    let mut world = World::of(account().with_target("brainz"));
+    let secret = ObjectName::new("music", "alice-spotify");
+    world.secret.then = Err(SecretTrouble::NotFound { secret });
+    world.pass();
+    assert_eq!(world.status().condition(ConditionType::Ready), "False SecretNotFound");
+    world.surroundings.app = refused_app(world.now + hours(20));
+    world.run_for(minutes(5));
+    assert_eq!(world.status().condition(ConditionType::Ready), "False SecretNotFound", "the Secret is looked for");
+    world.secret.then = Ok(token(world.now + hours(1)));
+    world.run_for(minutes(1));
+    assert_eq!(world.status().condition(ConditionType::Ready), "False ClientCredentialsInvalid");
+    assert_eq!(world.questions(), 0);
+}
