@@ -233,9 +233,10 @@ pub(super) fn next_probe(
     let courtesy = if observed.client.refused_last && others { COURTESY } else { SignedDuration::ZERO };
     let attempt = status.failures.as_ref().and_then(|failures| failures.next_attempt_time.as_ref()).map(|next| next.0);
     let own = match attempt {
-        Some(attempt) if schedule::is_asked_to_wait(status) => attempt,
-        attempt if stands_by_itself(account, status) => attempt.unwrap_or(Timestamp::MAX),
-        _ => Timestamp::MIN,
+        // It is the app's, and the app may tell something else by now.
+        _ if is_said(status) => Timestamp::MIN,
+        None if stands_by_itself(account, status) => Timestamp::MAX,
+        attempt => attempt.unwrap_or(Timestamp::MIN),
     };
     let next = until.saturating_add(courtesy).unwrap_or(until).max(own);
     Some(match next {

@@ -188,7 +188,8 @@ impl Exchanging {
         let evidence = Evidence {
             public: self.client.secret.is_none(),
             proven: known.proven.as_ref() == Some(version),
-            repeated: known.odd.as_ref().is_some_and(|odd| *odd != self.account_uid),
+            repeated: known.standing(&self.app).refused.is_some()
+                || known.odd.as_ref().is_some_and(|odd| *odd != self.account_uid),
             ..evidence
         };
         let word = client::word(outcome, evidence);

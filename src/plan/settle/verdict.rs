@@ -39,6 +39,8 @@ const FIRST_PROBE: SignedDuration = SignedDuration::from_hours(1);
 const LATER_PROBE: SignedDuration = SignedDuration::from_hours(24);
 /// What only a human can mend on Spotify's side is looked at again after this.
 const SLOW_PROBE: SignedDuration = SignedDuration::from_hours(1);
+/// No account probes its app's keys twice within this.
+const PROBE_PAUSE: SignedDuration = SignedDuration::from_mins(1);
 /// A token that Spotify refuses with words about the app, whose keys it accepts from others, is tried again after this.
 const ODD_PROBE: SignedDuration = SignedDuration::from_mins(15);
 
@@ -103,7 +105,7 @@ fn refresh(
             if closed_until.is_some() =>
         {
             // The probe told nothing: what was known stays.
-            client::problem(observed, closed_until.unwrap_or(now))
+            client::problem(observed, closed_until.unwrap_or(now).max(now + PROBE_PAUSE))
         }
         RefreshOutcome::RateLimited { retry_after } => rate_limited("the token endpoint", *retry_after, false, now),
         RefreshOutcome::Failed(trouble) | RefreshOutcome::Ambiguous(trouble) => failed("the token endpoint", trouble),
@@ -145,7 +147,7 @@ fn refused(
         Refusal::InvalidGrant { expired } => return dead(account, observed, expired, interrupted, token, now),
         Refusal::InvalidClient => {
             if let Some(until) = client::closed_until(observed) {
-                return client::problem(observed, until);
+                return client::problem(observed, until.max(now + PROBE_PAUSE));
             }
             let message = format!(
                 "Spotify answers invalid_client for this token alone, or for the first token of SpotifyApp {app}: it was probably obtained in another way than the app uses. Check the app's client id too. {}",

@@ -319,3 +319,15 @@ fn a_secret_that_is_mended_while_the_app_is_refused_sends_nothing() {
     assert_eq!(world.status().condition(ConditionType::Ready), "False ClientCredentialsInvalid");
     assert_eq!(world.questions(), 0);
 }
+
+#[test]
+fn a_probe_that_finds_no_api_server_is_no_loop() {
+    let mut world = due_world();
+    world.exchanges.next.push_back(Exchange::Ends(refused(Refusal::InvalidClient)));
+    world.pass();
+    world.secret.then = Err(SecretTrouble::Cluster);
+    world.surroundings.token = None;
+    let passes = world.run_for(hours(3));
+    assert!(passes <= 60, "{passes} passes in three hours");
+    assert_eq!(world.questions(), 1);
+}
