@@ -10,12 +10,16 @@ use serde_json::json;
 
 use super::session::{self, Connect, HUMAN, consent, human, request, visit};
 use crate::accounts::tokens;
-use crate::world::{CLIENT_ID, DEADLINE, World};
+use crate::world::{CLIENT_ID, DEADLINE, World, condition};
 
 /// The command that the message of `Ready` names.
 fn named(account: &SpotifyAccount) -> String {
+    named_by(account, ConditionType::Ready)
+}
+
+fn named_by(account: &SpotifyAccount, condition: ConditionType) -> String {
     let status = account.status.as_ref().unwrap();
-    let message = &find_condition(&status.conditions, ConditionType::Ready).unwrap().message;
+    let message = &find_condition(&status.conditions, condition).unwrap().message;
     let command = message.split("Run: ").nth(1).unwrap_or_else(|| panic!("no command in: {message}"));
     command.to_owned()
 }
@@ -194,4 +198,24 @@ async fn a_token_without_the_scope_is_mended_by_the_command_that_the_message_nam
     world.request("alice", "without the scope").await;
     let account = mend(&world, "ScopeInsufficient").await;
     assert_eq!(account.status.unwrap().authorization.unwrap().scopes, ["user-read-recently-played"]);
+}
+
+#[tokio::test]
+async fn an_authorization_that_ends_soon_is_renewed_by_the_command_that_the_message_names() {
+    let world = session::world("connect-expiring", true).await;
+    let tokens = world.script.mint_tokens("alice").await.unwrap();
+    let authorized = world.script.now().await.unwrap() - jiff::SignedDuration::from_hours(24 * 160);
+    let keys = [("refresh-token", tokens.refresh_token.as_str()), ("authorized-at", &format!("{authorized:.0}"))];
+    world.secret("alice-spotify", "token", &keys).await;
+    let _operator = world.start().await;
+    let shows = |reason: &'static str| {
+        move |status: &SpotifyAccountStatus| condition(status, ConditionType::Authorized) == ("True", reason)
+    };
+    let account = world.wait("alice", "the warning", shows("AuthorizationExpiring")).await;
+    let line = named_by(&account, ConditionType::Authorized);
+    let (page, ended) = Connect::as_printed(&world, HUMAN, &line).await.start().sign_in().await;
+    assert_eq!((page.status, ended.code), (200, 0), "{page:?} {ended:?}");
+    let account = world.wait("alice", "the renewal", shows("Succeeded")).await;
+    let known = account.status.unwrap().authorization.unwrap();
+    assert!(known.expiry_time.unwrap().0 > authorized + jiff::SignedDuration::from_hours(24 * 330));
 }
