@@ -52,12 +52,17 @@ impl StateSecret {
     }
 
     /// What follows on a state Secret, if there was one: another newest token, and every token that it has replaced: the
-    /// one it was exchanged for, the one that was the newest, the last one of the authorization before.
-    pub fn next(known: Option<&Self>, refresh_token: RefreshToken, mark: LineageMark, used: TokenDigest) -> Self {
+    /// one its exchange started from, the one that was the newest, the last one of the authorization before.
+    pub fn next(
+        known: Option<&Self>,
+        refresh_token: RefreshToken,
+        mark: LineageMark,
+        started_from: TokenDigest,
+    ) -> Self {
         let newest = mark.token.clone();
         let before = known.map(|known| known.mark.token.as_str());
         let replaced = [before, mark.predecessor.as_deref()].into_iter().flatten().filter_map(TokenDigest::parse);
-        let replaced: Vec<TokenDigest> = replaced.chain([used]).collect();
+        let replaced: Vec<TokenDigest> = replaced.chain([started_from]).collect();
         let mut next =
             Self { refresh_token, mark, replaced: known.map(|known| known.replaced.clone()).unwrap_or_default() };
         for digest in replaced {

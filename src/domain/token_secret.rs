@@ -23,7 +23,7 @@ pub mod key {
     pub const AUTHORIZED_AT: &str = "authorized-at";
     /// `confidential` or `pkce`.
     pub const FLOW: &str = "flow";
-    /// The open claim: who is exchanging the token, and until when.
+    /// The open claim: who is exchanging a token, which one, and until when it may be sent.
     pub const CLAIM: &str = "scrobble-operator.claim";
     /// Which refresh token the other keys belong to, and its place in the lineage.
     pub const LINEAGE: &str = "scrobble-operator.lineage";
@@ -55,7 +55,8 @@ pub enum ContentProblem {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LineageMark {
-    /// How many rotations led to this token; the copy with the higher number is the newer.
+    /// How many tokens of this lineage came before, by rotation or by a human's new one; the copy with the higher number
+    /// is the newer.
     pub number: u64,
     /// Names the authorization: the digest of its first refresh token.
     pub authorization: String,
@@ -69,7 +70,7 @@ pub struct LineageMark {
     pub predecessor: Option<String>,
 }
 
-/// An open claim: somebody is exchanging the token.
+/// An open claim: somebody is exchanging the token, or was cut off.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Claim {
@@ -121,8 +122,8 @@ impl TokenSecret {
         let mark: Option<LineageMark> = own_record(data, key::LINEAGE);
         let left_over = mark.as_ref().is_some_and(|mark| mark.token != digest.as_str());
         let (access, scope) = if left_over { (None, None) } else { (access(data)?, text(data, key::SCOPE)?) };
-        let authorized_at_is_old = left_over
-            && mark.as_ref().and_then(|mark| mark.authorized_at.clone()) == text_of(data, key::AUTHORIZED_AT);
+        let authorized_at_is_old =
+            left_over && mark.as_ref().and_then(|mark| mark.authorized_at.clone()) == text_of(data, key::AUTHORIZED_AT);
         let (authorized_at, authorized_at_left_over) = match time(data, key::AUTHORIZED_AT) {
             Ok(time) if authorized_at_is_old => (None, time),
             Err(_) if authorized_at_is_old => (None, None),
@@ -136,7 +137,17 @@ impl TokenSecret {
         };
         let (left_over, lineage) = if left_over { (mark, None) } else { (None, mark) };
         let claim = own_record(data, key::CLAIM);
-        Ok(Self { refresh_token, access, scope, authorized_at, authorized_at_left_over, flow, lineage, left_over, claim })
+        Ok(Self {
+            refresh_token,
+            access,
+            scope,
+            authorized_at,
+            authorized_at_left_over,
+            flow,
+            lineage,
+            left_over,
+            claim,
+        })
     }
 
     /// The digest of the refresh token in the Secret.

@@ -1,4 +1,5 @@
-//! Which refresh token is the newest one: the one in the token Secret, or the one in the state Secret.
+//! Which refresh token is the newest one: the one in the token Secret, or the one in the state Secret; and whether an
+//! exchange of it may have been cut off. The states in full: `docs/tokens.md`.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
@@ -199,7 +200,7 @@ fn was_in_use(account: &SpotifyAccount, has_state: bool, mark: &LineageMark) -> 
     let Some(status) = &account.status else { return has_state };
     let same = authorization_id(account).is_some_and(|id| id.trim_start_matches(UNVERIFIED) == mark.authorization);
     match authorized(account) {
-        // Spotify's word was heard, under a claim that was taken back.
+        // Spotify's word was heard, under a claim that was released.
         Some(condition) if same && is_refused(&condition.reason) => false,
         // The first exchange of all: begun by an operator that did not come to tell, or without a clear answer.
         Some(condition) if condition.status == "Unknown" && authorization_id(account).is_none() => {

@@ -1,4 +1,5 @@
-//! The commit: new tokens are stored before anybody uses them, however long that takes.
+//! The commit: new tokens are stored before anybody uses them, however long that takes. What it does about each failure
+//! and conflict: `docs/tokens.md`.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

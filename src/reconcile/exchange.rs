@@ -1,8 +1,9 @@
-//! claim -> exchange -> commit, in a task of its own.
+//! claim -> exchange -> commit, in a task of its own. The states and who may move them: `docs/tokens.md`.
 //!
 //! The order is fixed: the claim proves that the Secret can be written and fences other writers; only then is the
-//! refresh token sent; what comes back is stored before anybody uses it. No cancelled pass, lost lease or SIGTERM
-//! interrupts the task: shutdown waits for it.
+//! refresh token sent; what comes back is stored before anybody uses it. A claim goes with the commit, or is released
+//! where the server certainly did not act; else it stays. No cancelled pass, lost lease or SIGTERM interrupts the task:
+//! shutdown waits for it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -151,8 +152,7 @@ fn fenced_until(ctx: &Context, secret: &ObjectName, token: &TokenInUse) -> Optio
     let wait = match &token.claim {
         Some(claim) => {
             let seen_for = whole(ctx.traces.seen_for(secret, &claim.id));
-            let finder =
-                Finder { holder: &ctx.holder, token: &token.mark.token, seen_for, now, exchange_timeout };
+            let finder = Finder { holder: &ctx.holder, token: &token.mark.token, seen_for, now, exchange_timeout };
             finder.wait(claim)
         }
         None if token.view.interrupted == Some(Interruption::Wiped) => {
@@ -220,13 +220,13 @@ async fn claim(ctx: &Context, exchange: &Exchange) -> Result<Claimed, RefreshOut
     }
 }
 
-/// Takes the claim back: the server certainly did not act. That it could not be taken back is no failure; the next
-/// claim replaces it. The trace of an earlier exchange that was cut off is put back.
+/// Releases the claim: the server certainly did not act. That it could not be released is no failure; the next claim
+/// takes its place. The claim of an earlier exchange that was cut off is written again.
 async fn release(ctx: &Context, exchange: &Exchange, claimed: &Claimed) {
     let (name, before) = (exchange.secret_name(), &exchange.token.in_use);
     ctx.traces.released(&name, &claimed.claim, before);
-    let trace = before.claim.as_ref().filter(|_| before.view.interrupted.is_some());
-    let mut change = BTreeMap::from([(key::CLAIM, trace.and_then(|claim| serde_json::to_vec(claim).ok()))]);
+    let cut_off = before.claim.as_ref().filter(|_| before.view.interrupted.is_some());
+    let mut change = BTreeMap::from([(key::CLAIM, cut_off.and_then(|claim| serde_json::to_vec(claim).ok()))]);
     // A mark from the first exchange on, whatever came of it: where there is none, it was wiped.
     let is_marked = exchange.token.secret.data.contains_key(key::LINEAGE);
     if !is_marked && before.view.interrupted.is_none() && before.standing == Standing::Newest {
@@ -235,6 +235,6 @@ async fn release(ctx: &Context, exchange: &Exchange, claimed: &Claimed) {
     }
     let released = ctx.cluster.change_secret(&name, &claimed.secret.resource_version, &change).await;
     if let Err(error) = released {
-        tracing::warn!(error = &error as &dyn std::error::Error, "a claim on the token Secret could not be taken back");
+        tracing::warn!(error = &error as &dyn std::error::Error, "a claim on the token Secret could not be released");
     }
 }

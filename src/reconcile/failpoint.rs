@@ -1,9 +1,10 @@
 //! Points at which a test stops the process, holds it, or lets it panic. Release builds do not contain them.
 //!
 //! The points of a refresh, in their order: `begun` (a pass), `loaded` (nothing is claimed yet), `claimed` (the claim
-//! stands), `sending` (the request leaves), `exchanged` (the answer is there, nothing is stored), `state-stored` (the
-//! state Secret holds a rotated token), `committed` (the token Secret holds it, too), `finalized`, `recorded` (the
-//! status tells it).
+//! stands), `sending` (the request is about to leave), `exchanged` (the answer is there, nothing is stored),
+//! `state-stored` (the state Secret holds the newest token: a rotated one, or a human's), `committed` (the token Secret
+//! holds it, too, or the commit has ended without), `finalized` (the finalizer stands, if it has to), `recorded` (the
+//! status tells it). What a crash at each of them leaves behind: `docs/tokens.md`.
 
 #[cfg(not(feature = "testing"))]
 use std::future::{Ready, ready};

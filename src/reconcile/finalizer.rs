@@ -1,4 +1,4 @@
-//! The finalizer stands while a state Secret exists.
+//! The finalizer stands while a state Secret exists: the newest token is handed back before an account goes.
 
 use super::context::Context;
 use crate::adapters::kube::ClusterError;

@@ -1,4 +1,5 @@
-//! The two writes of a commit, each by compare-and-swap, and what a conflict means.
+//! The two writes of a commit, each by compare-and-swap, and what a conflict means. Between the two the commit is half
+//! done: the state Secret holds the newest token, the token Secret the one before it, under its claim.
 
 use std::collections::BTreeMap;
 

@@ -47,7 +47,7 @@ impl Traces {
         self.all().insert(secret.clone(), Trace { void: None, known: Known::Claimed(claim) });
     }
 
-    /// The server certainly did nothing under this claim: the token is as it was before.
+    /// This claim is released: the server certainly did nothing under it, and the token is as it was before.
     pub(super) fn released(&self, secret: &ObjectName, claim: &Claim, before: &TokenInUse) {
         let known = Known::of(&before.mark.token, before.view.interrupted, before.claim.as_ref());
         self.all().insert(secret.clone(), Trace { void: Some(claim.id.clone()), known });
