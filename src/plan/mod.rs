@@ -40,12 +40,11 @@ pub fn next_steps(account: &SpotifyAccount, observed: &Observed, progress: &Prog
         return Vec::new();
     }
     match progress.due.unwrap_or_else(|| schedule::due(account, observed, now)) {
-        Due::Never => Vec::new(),
         Due::Poll => poll(account, observed, progress, now),
         Due::Read(time) | Due::Refresh(time) | Due::Deliver(time) if time > now => Vec::new(),
         Due::Refresh(time) => refresh::steps(observed, progress, refresh::read_after(time)),
         Due::Look if progress.token.is_none() => vec![Step::LoadToken],
-        Due::Look => Vec::new(),
+        Due::Never | Due::Look => Vec::new(),
         Due::Deliver(_) => deliver(account, observed, progress, now),
         Due::Read(_) => sync(account, observed, progress, now),
     }

@@ -222,7 +222,7 @@ fn only_an_account_on_schedule_is_refreshed_ahead() {
     let failing = |reason| account.clone().trying_again_at(reason, time + seconds(1));
     let unread = account.clone().with_status(|status| status.sync = None);
     let unknown_life = account.clone().with_status(|status| status.token = None);
-    for (what, other) in [
+    for (what, other) in vec![
         ("suspended", account.clone().suspended()),
         ("a dead token", stalled(Reason::AuthorizationRevoked, ConditionType::Authorized)),
         ("a Secret that is missing", stalled(Reason::SecretNotFound, ConditionType::Authorized)),

@@ -104,6 +104,22 @@ const DAYS: [Day; 6] = [
     (185, "", "", 3),
 ];
 
+/// Waits until a suspended account has been warned about so often.
+async fn wait_until_told(world: &World, name: &str, count: usize) {
+    let expected = if count == 0 { "Succeeded" } else { EXPIRING };
+    let shown = |status: &SpotifyAccountStatus| {
+        condition(status, ConditionType::Authorized) == ("True", expected) && ready(status) == ("False", "Suspended")
+    };
+    world.wait(name, &format!("Authorized=True/{expected}"), shown).await;
+    assert_eq!(row(world, name).await["STATUS"], "Suspended");
+    scrobble_harness::wait_until("the Events", crate::world::DEADLINE, async || {
+        let said = warnings(world, name).await;
+        if said.len() == count { Ok(()) } else { Err(format!("{count} expected: {said:?}")) }
+    })
+    .await
+    .unwrap();
+}
+
 #[tokio::test]
 async fn half_a_year_is_told_day_by_day_through_restarts() {
     // Spotify accepts the token a little longer than the operator counts.
@@ -173,22 +189,7 @@ async fn half_a_year_is_told_day_by_day_through_restarts() {
             assert!(said.values().all(|times| *times == 1), "day {day}: {said:?}");
         }
         // A suspended account's listener is told, and nothing is asked of Spotify for it.
-        let told = (EXPIRING, count.min(3));
-        let sue = world
-            .wait("sue", &format!("what day {day} tells"), |status| {
-                let authorized = condition(status, ConditionType::Authorized);
-                let expected = if told.1 == 0 { "Succeeded" } else { told.0 };
-                authorized == ("True", expected) && ready(status) == ("False", "Suspended")
-            })
-            .await;
-        assert_eq!(row(&world, "sue").await["STATUS"], "Suspended");
-        assert!(sue.status.unwrap().authorization.is_some());
-        scrobble_harness::wait_until("what sue is told", crate::world::DEADLINE, async || {
-            let said = warnings(&world, "sue").await;
-            if said.len() == count { Ok(()) } else { Err(format!("day {day}: {said:?}")) }
-        })
-        .await
-        .unwrap();
+        wait_until_told(&world, "sue", count).await;
 
         // The same day once more, for another process.
         assert!(operator.terminate().await.unwrap().success());
