@@ -65,6 +65,7 @@ pub enum Word {
 
 /// What is known about a request that was answered `invalid_client`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Evidence {
     /// The app has no client secret: requests name the client and prove nothing.
     pub public: bool,

@@ -249,7 +249,7 @@ proptest! {
         world.run_for(hours(1));
         let mended = World::of(account());
         world.secret = mended.secret;
-        world.secret.then = Ok(TokenView { authorization_id: "authorization-9".to_owned(), ..token(world.now + hours(9)) });
+        world.secret.then = Ok(TokenView { authorization_id: "authorization-9".to_owned(), token_id: "token-9".to_owned(), ..token(world.now + hours(9)) });
         world.exchanges = mended.exchanges;
         world.listeners.next.clear();
         let known = world.status().authorization.and_then(|known| known.spotify_account_id);
