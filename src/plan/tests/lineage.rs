@@ -167,7 +167,7 @@ fn settled(token: &str) -> Known {
 #[test]
 fn the_newest_token_is_in_use_wherever_it_is() {
     use Standing::{HalfCommitted, New, Newest, PutBack};
-    for (what, found, expected) in [
+    for (what, found, expected) in vec![
         ("a first token", holds("a"), ("a", Newest, true)),
         ("a token that was refreshed", holds("a").marked("a", 0).known_as("a"), ("a", Newest, true)),
         ("the same, wiped", holds("a").known_as("a"), ("a", Newest, true)),
@@ -247,7 +247,7 @@ fn a_humans_token_begins_an_authorization_and_the_lineage_goes_on() {
 #[test]
 fn an_exchange_that_may_have_been_cut_off_is_known_by_its_claim_or_by_what_was_wiped() {
     let wiped = Some(Interruption::Wiped);
-    for (what, found, expected) in [
+    for (what, found, expected) in vec![
         ("a first token", holds("a"), None),
         ("a claim", holds("a").claimed("a"), CLAIMED),
         ("a claim on another token", holds("h").claimed("a"), None),
@@ -280,7 +280,7 @@ fn an_exchange_that_may_have_been_cut_off_is_known_by_its_claim_or_by_what_was_w
 #[test]
 fn what_a_process_knows_by_itself_outlives_its_keys_in_the_secret() {
     let wiped = || holds("a").after("c", "ab");
-    for (what, found, expected) in [
+    for (what, found, expected) in vec![
         ("settled", wiped().process_knows(settled("c")), None),
         (
             "settled before somebody else replaced the token",

@@ -243,7 +243,7 @@ async fn an_access_token_that_is_refused_is_replaced_once_and_then_waits() {
             // The first pass: a read, one refresh, a read. From then on what was refused is not shown again: one refresh,
             // a read. The last may have been answered after its refresh.
             _ => {
-                assert!([refused - 1, refused].contains(&(tokens - 1)), "{refused} refused, {tokens} tokens asked for")
+                assert!([refused - 1, refused].contains(&(tokens - 1)), "{refused} refused, {tokens} tokens asked for");
             }
         }
     }
