@@ -7,9 +7,10 @@ use super::accounts::{AccountSentence, StatusQuestion, account, hours, minutes, 
 use super::observations::{ObservedSentence, around, token};
 use super::world::{Deed, Exchange, World};
 use crate::api::condition::{ConditionType, Reason, whole_seconds};
-use crate::api::v1alpha1::{SpotifyAccount, TokenStatus};
+use crate::api::v1alpha1::{BreakerState, BreakerStatus, SpotifyAccount, TokenStatus};
 use crate::domain::answer::{Refusal, Trouble};
 use crate::domain::random::config;
+use crate::plan::client::{ClientVersion, Standing};
 use crate::plan::refresh::LEAD;
 use crate::plan::schedule::{self, Due};
 use crate::plan::step::{RefreshOutcome, SecretTrouble};
@@ -243,6 +244,14 @@ fn only_an_account_on_schedule_is_refreshed_ahead() {
     blocked.app = crate::plan::Lookup::Missing;
     assert_eq!(schedule::due(&account, &blocked, time), Due::Never);
     assert_eq!(refresh::next(&account, &blocked, &account.status(), time), None);
+    let mut app = super::observations::app();
+    let breaker = BreakerStatus { next_probe_time: Some(whole_seconds(time + hours(1))), ..BreakerStatus::default() };
+    let breaker = Some(BreakerStatus { state: BreakerState::Open, ..breaker });
+    let standing = Standing { breaker, refused: Some((&ClientVersion::default()).into()) };
+    standing.write_to(app.status.get_or_insert_default());
+    let refused = observed.clone().with_app(crate::plan::Lookup::Found(std::sync::Arc::new(app)));
+    let due = schedule::due(&account, &refused, time);
+    assert!(matches!(due, Due::Read(probe) if probe > time), "the app's credentials are refused: {due:?}");
     let fresh = observed.with_token(token(time + hours(1)));
     assert!(matches!(schedule::due(&account, &fresh, time), Due::Read(_)), "what is held counts, not what was shown");
 }
