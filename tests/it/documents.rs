@@ -61,7 +61,7 @@ async fn every_command_of_the_pages_works_as_it_is_printed() {
             .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())),
     )
     .unwrap();
-    for page in ["README.md", "docs/connect.md", "docs/secrets.md", "docs/reasons.md"] {
+    for page in ["README.md", "docs/connect.md", "docs/secrets.md", "docs/reasons.md", "docs/tokens.md"] {
         let script = commands(page);
         assert!(script.contains("kubectl"), "{page} has commands");
         let mut shell = plane.command("/bin/sh");
