@@ -2,20 +2,20 @@
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt as _;
-use kube::api::{Patch, PatchParams, PostParams};
 use scrobble_harness::wait_until;
 use scrobble_operator::api::condition::ConditionType;
 use scrobble_operator::api::condition::find_condition;
 use scrobble_operator::api::v1alpha1::SpotifyAccount;
 use scrobble_simulator::api::{Endpoint, NewAccount, RecordFilter, Rotation};
 use scrobble_simulator::sha256;
-use serde_json::{Value, json};
+use serde_json::json;
 
+use super::repository::{Manifest, Way};
 use super::tokens::{
     assert_stored, assert_used_once, exchanges, held, operator, put, report, state_name, text, wait_for_exchanges,
     wait_until_settled, world,
 };
-use crate::world::{CLIENT_ID, DEADLINE, World};
+use crate::world::{CLIENT_ID, DEADLINE};
 
 #[tokio::test]
 async fn ten_refreshes_without_rotation() {
@@ -79,43 +79,16 @@ async fn ten_refreshes(test: &str, rotation: Rotation) {
     assert_eq!(replaced.len(), 32 * tokens.rotations.len(), "a hash of each token that was replaced");
 }
 
-/// Puts the first token back in every way that a repository has.
-enum Repository {
-    Replace,
-    Apply,
-}
-
-impl Repository {
-    async fn put(&self, world: &World, manifest: &Value) {
-        let name = manifest["metadata"]["name"].as_str().unwrap();
-        match self {
-            Self::Replace => {
-                let secret: Secret = serde_json::from_value(manifest.clone()).unwrap();
-                world.secrets().replace(name, &PostParams::default(), &secret).await.unwrap();
-            }
-            Self::Apply => {
-                let parameters = PatchParams::apply("repository").force();
-                world.secrets().patch(name, &parameters, &Patch::Apply(manifest)).await.unwrap();
-            }
-        }
-    }
-}
-
 #[tokio::test]
 async fn a_replaced_token_that_comes_back_is_not_used_and_said_once() {
     let world = world("put-back", Rotation::Strict, 2).await;
     world.account("alice", "1s").await;
-    let first = text(&world, "alice-spotify", "refresh-token").await.unwrap();
-    let manifest = json!({
-        "apiVersion": "v1", "kind": "Secret",
-        "metadata": {"name": "alice-spotify", "labels": {"scrobble-operator.io/use": "token"}},
-        "stringData": {"refresh-token": first},
-    });
+    let manifest = Manifest::of(&world, "alice").await;
     let mut operator = operator(&world).start().await.unwrap();
     world.wait_ready("alice", "True", "Succeeded").await;
     wait_for_exchanges(&world, 2).await;
-    for repository in [Repository::Replace, Repository::Apply, Repository::Replace] {
-        repository.put(&world, &manifest).await;
+    for way in [Way::Replace, Way::Apply, Way::Replace] {
+        manifest.apply(&world.secrets(), way).await;
         wait_for_exchanges(&world, 2).await;
     }
     let said = async || {
@@ -132,7 +105,7 @@ async fn a_replaced_token_that_comes_back_is_not_used_and_said_once() {
     assert_eq!(status.failures, None);
 
     // Also where nobody remembers: the token is put back while no operator runs.
-    Repository::Replace.put(&world, &manifest).await;
+    manifest.apply(&world.secrets(), Way::Replace).await;
     operator.restart().await.unwrap();
     wait_for_exchanges(&world, 1).await;
     wait_until_settled(&world, "alice").await;

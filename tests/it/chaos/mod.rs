@@ -7,11 +7,13 @@
 //! | [`records`] | what the simulator and the audit log have recorded |
 //! | [`verdict`] | what the records come to: losses, and what no kill explains |
 //! | [`trial`] | many accounts under one rotation policy |
+//! | [`repository`] | kills beside a repository that puts the first token back again and again |
 //! | [`window`] | how long the window is in which a kill loses a token |
 
 mod lives;
 mod moment;
 mod records;
+mod repository;
 mod trial;
 mod verdict;
 mod verdict_tests;
@@ -40,13 +42,15 @@ pub struct Scale {
     pub batches: usize,
     /// Kills in a batch.
     pub kills: usize,
+    /// Kills beside a repository.
+    pub repository_kills: usize,
 }
 
 impl Scale {
     /// The short run, which is part of all tests.
-    const SHORT: Self = Self { accounts: 5, access_token_seconds: 3, batches: 1, kills: 5 };
+    const SHORT: Self = Self { accounts: 5, access_token_seconds: 3, batches: 1, kills: 5, repository_kills: 3 };
     /// The long run: more than 200 kills, more than 40 under each policy.
-    const FULL: Self = Self { accounts: 12, access_token_seconds: 5, batches: 18, kills: 3 };
+    const FULL: Self = Self { accounts: 12, access_token_seconds: 5, batches: 18, kills: 3, repository_kills: 20 };
 
     /// Whether this is the long run.
     pub fn is_full(&self) -> bool {

@@ -25,7 +25,7 @@ use crate::accounts::tokens::{put, report};
 use crate::world::{CLIENT_ID, CLIENT_SECRET, World, condition, ready};
 
 /// Longer than lease, start, claim deadline and exchange timeout together, several times.
-const GRACE_SECONDS: i64 = 120;
+pub const GRACE_SECONDS: i64 = 120;
 /// How long accounts may take until everything is as it should be again: a claim's deadline and the exchange's are 15 s
 /// of it.
 const SETTLE: Duration = Duration::from_secs(90);
