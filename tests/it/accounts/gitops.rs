@@ -185,7 +185,7 @@ async fn two_minutes_of_a_repository_cost_no_token_no_play_and_no_fight() {
         let status_writes =
             count(&|entry| entry.is_about("spotifyaccounts/status") && entry.name.as_deref() == Some(listener));
         let plays = world.script.plays(listener).await.unwrap().len();
-        assert!((1..=exchanges + plays + 3).contains(&status_writes), "{listener}: {status_writes} status writes");
+        assert!((1..=exchanges + plays + 6).contains(&status_writes), "{listener}: {status_writes} status writes");
         println!(
             "{listener}: applied {applied} times, {exchanges} exchanges, {plays} plays, {status_writes} status writes"
         );
