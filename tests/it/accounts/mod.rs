@@ -15,6 +15,7 @@ mod kills;
 mod lifecycle;
 mod main_path;
 mod mistakes;
+mod moments;
 mod outages;
 mod pauses;
 mod references;
