@@ -132,7 +132,14 @@ fn every_refresh_that_fails_ends_the_pass_and_leaves_spotify_and_targets_alone()
         ),
         (RefreshOutcome::FlowMismatch { flow: crate::domain::token::Flow::Pkce }, Reason::ConfigurationInvalid, true),
         (RefreshOutcome::Refused { refusal: revoked, interrupted: None }, Reason::AuthorizationRevoked, true),
-        (RefreshOutcome::Refused { refusal: revoked, interrupted: Some(crate::plan::Interruption::Claimed { time: start() }) }, Reason::RefreshInterrupted, true),
+        (
+            RefreshOutcome::Refused {
+                refusal: revoked,
+                interrupted: Some(crate::plan::Interruption::Claimed { time: start() }),
+            },
+            Reason::RefreshInterrupted,
+            true,
+        ),
         (
             RefreshOutcome::Refused { refusal: Refusal::InvalidClient, interrupted: None },
             Reason::ClientCredentialsInvalid,
