@@ -89,7 +89,14 @@ mod tests {
     fn state() -> StateSecret {
         let refresh_token = RefreshToken::new("newest".into());
         let token = TokenDigest::of("uid", &refresh_token).as_str().to_owned();
-        let mark = LineageMark { number: 3, authorization: "a".into(), token, authorized_at: None, predecessor: None };
+        let mark = LineageMark {
+            number: 3,
+            authorization: "a".into(),
+            token,
+            authorized_at: None,
+            predecessor: None,
+            account: String::new(),
+        };
         StateSecret { refresh_token, mark, replaced: Vec::new() }
     }
 

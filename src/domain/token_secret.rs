@@ -68,6 +68,9 @@ pub struct LineageMark {
     /// Digest of the newest token of the authorization before this one, which a human's new token has replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub predecessor: Option<String>,
+    /// The uid of the account whose lineage it is: digests are keyed by it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub account: String,
 }
 
 /// An open claim: somebody is exchanging the token, or was cut off.
@@ -84,6 +87,9 @@ pub struct Claim {
     pub deadline_time: Timestamp,
     /// Digest of the refresh token that is being exchanged.
     pub token: String,
+    /// The uid of the account that it is exchanged for: the digest is keyed by it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub account: String,
 }
 
 /// The checked content of a token Secret.
@@ -112,7 +118,8 @@ pub struct TokenSecret {
 impl TokenSecret {
     /// Reads and checks the data of a token Secret for the account with this uid.
     ///
-    /// Keys left over from another refresh token, recognised by the lineage mark, are ignored.
+    /// Keys left over from another refresh token, recognised by the lineage mark, are ignored. What an account that is
+    /// gone has left beside this token is kept; its place in that account's lineage is not.
     ///
     /// # Errors
     /// The first problem found, by key.
@@ -120,7 +127,9 @@ impl TokenSecret {
         let refresh_token = RefreshToken::new(required_token(data, key::REFRESH_TOKEN)?);
         let digest = TokenDigest::of(account_uid, &refresh_token);
         let mark: Option<LineageMark> = own_record(data, key::LINEAGE);
-        let left_over = mark.as_ref().is_some_and(|mark| mark.token != digest.as_str());
+        let keyed_by = |uid: &str| if uid.is_empty() { account_uid.to_owned() } else { uid.to_owned() };
+        let beside = |uid: &str, token: &str| TokenDigest::of(&keyed_by(uid), &refresh_token).as_str() == token;
+        let left_over = mark.as_ref().is_some_and(|mark| !beside(&mark.account, &mark.token));
         let (access, scope) = if left_over { (None, None) } else { (access(data)?, text(data, key::SCOPE)?) };
         let authorized_at_is_old =
             left_over && mark.as_ref().and_then(|mark| mark.authorized_at.clone()) == text_of(data, key::AUTHORIZED_AT);
@@ -135,8 +144,12 @@ impl TokenSecret {
                 Some(Flow::parse(&word).ok_or_else(|| invalid(key::FLOW, "it must be `confidential` or `pkce`"))?)
             }
         };
+        let claim = own_record(data, key::CLAIM).map(|claim: Claim| match beside(&claim.account, &claim.token) {
+            true => Claim { token: digest.as_str().to_owned(), ..claim },
+            false => claim,
+        });
+        let mark = mark.filter(|mark| keyed_by(&mark.account) == account_uid);
         let (left_over, lineage) = if left_over { (mark, None) } else { (None, mark) };
-        let claim = own_record(data, key::CLAIM);
         Ok(Self {
             refresh_token,
             access,
@@ -333,6 +346,42 @@ mod tests {
         assert_eq!(secret.access, None);
         assert_eq!(secret.lineage, None);
         assert_eq!(secret.left_over.unwrap().number, 3);
+    }
+
+    #[test]
+    fn what_an_account_that_is_gone_left_beside_its_token_is_kept() {
+        let token = RefreshToken::new("same".into());
+        let before = TokenDigest::of("gone", &token);
+        let mark = format!(
+            r#"{{"number":3,"authorization":"a","token":"{}","authorizedAt":"2026-05-01T00:00:00Z","account":"gone"}}"#,
+            before.as_str()
+        );
+        let claim = format!(
+            r#"{{"holder":"h","id":"i","claimedTime":"2026-11-23T10:00:00Z","deadlineTime":"2026-11-23T10:00:05Z","token":"{}","account":"gone"}}"#,
+            before.as_str()
+        );
+        let secret = |token: &str| {
+            let entries = [
+                ("refresh-token", token),
+                ("access-token", "access"),
+                ("expires-at", "2026-11-23T11:00:00Z"),
+                ("authorized-at", "2026-05-01T00:00:00Z"),
+                (key::LINEAGE, &mark),
+                (key::CLAIM, &claim),
+            ];
+            TokenSecret::read(&data(&entries), UID).unwrap()
+        };
+        let same = secret("same");
+        assert!(same.access.is_some());
+        assert!(same.authorized_at.is_some(), "it is the same authorization");
+        assert_eq!((same.lineage, same.left_over), (None, None), "the new account begins a lineage of its own");
+        assert_eq!(same.claim.unwrap().token, TokenDigest::of(UID, &token).as_str(), "the claim is on this token");
+
+        let other = secret("other");
+        assert!(other.access.is_none());
+        assert_eq!(other.authorized_at, None, "that was the token's before");
+        assert_eq!((other.lineage, other.left_over), (None, None));
+        assert_eq!(other.claim.unwrap().token, before.as_str());
     }
 
     #[test]

@@ -76,6 +76,7 @@ mod tests {
             claimed_time: time(claimed),
             deadline_time: time(deadline),
             token: "a".into(),
+            account: String::new(),
         }
     }
 

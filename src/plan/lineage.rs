@@ -160,6 +160,7 @@ fn first_mark(
         token: digest.as_str().to_owned(),
         authorized_at: None,
         predecessor,
+        account: account.metadata.uid.clone().unwrap_or_default(),
     }
 }
 
@@ -228,7 +229,7 @@ fn authorized(account: &SpotifyAccount) -> Option<&Condition> {
 /// The lineage after a refresh: one step further where the token was replaced.
 pub fn after_refresh(before: &TokenInUse, rotated: Option<&RefreshToken>, account_uid: &str) -> LineageMark {
     let authorized_at = before.view.authorized_at.map(|time| time.to_string());
-    let mark = LineageMark { authorized_at, ..before.mark.clone() };
+    let mark = LineageMark { authorized_at, account: account_uid.to_owned(), ..before.mark.clone() };
     match rotated {
         None => mark,
         Some(token) => LineageMark {

@@ -8,7 +8,7 @@ use futures::future::join_all;
 use super::context::Context;
 use super::exchange::{self, Exchange};
 use super::live::{Live, LiveCredentials};
-use super::{client, refusal, secret_access, token};
+use super::{client, finalizer, refusal, secret_access, token};
 use crate::adapters::targets::{Scrobble, Service};
 use crate::api::secret::SecretUse;
 use crate::api::v1alpha1::{AccountTarget, ScrobbleTarget, SpotifyAccount, TargetType};
@@ -68,6 +68,10 @@ async fn load_token(
     let load = || token::load(account, &observed.namespace, ctx);
     progress.token = Some(match refusal::confirmed(account, load).await {
         Ok(loaded) => {
+            // A process that was killed, or an API server that was away, may have come between Secret and finalizer.
+            if loaded.state.is_some() {
+                live.keep_written(finalizer::ensure(ctx, account, &observed.namespace).await);
+            }
             live.token = Some(loaded);
             live.token_view().ok_or(SecretTrouble::Cluster)
         }

@@ -191,6 +191,7 @@ async fn claim(ctx: &Context, exchange: &Exchange) -> Result<Claimed, RefreshOut
         claimed_time: now,
         deadline_time: now.saturating_add(CLAIM_LIFE).unwrap_or(now),
         token: TokenDigest::of(exchange.uid(), &exchange.token.in_use.refresh_token).as_str().to_owned(),
+        account: exchange.uid().to_owned(),
     };
     let name = exchange.secret_name();
     let change = BTreeMap::from([(key::CLAIM, Some(serde_json::to_vec(&claim).unwrap_or_default()))]);

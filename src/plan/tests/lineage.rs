@@ -34,7 +34,7 @@ fn digest(token: &str) -> String {
 
 fn mark(token: &str, number: u64) -> LineageMark {
     let (authorization, token) = (digest("a"), digest(token));
-    LineageMark { number, authorization, token, authorized_at: None, predecessor: None }
+    LineageMark { number, authorization, token, authorized_at: None, predecessor: None, account: String::new() }
 }
 
 fn claim(token: &str) -> Claim {
@@ -45,6 +45,7 @@ fn claim(token: &str) -> Claim {
         claimed_time,
         deadline_time,
         token: digest(token),
+        account: String::new(),
     }
 }
 

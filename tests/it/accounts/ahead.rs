@@ -197,6 +197,7 @@ async fn a_foreign_claim_is_looked_at_less_and_less_often_whatever_the_clock() {
         claimed_time: now,
         deadline_time: now + SignedDuration::from_secs(20),
         token: TokenDigest::of(&uid, &RefreshToken::new(token)).as_str().to_owned(),
+        account: String::new(),
     };
     let claim = serde_json::to_string(&claim).unwrap();
     tokens::put(&world, "alice", json!({"scrobble-operator.claim": claim})).await;

@@ -3,8 +3,8 @@
 
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::rbac::v1::Role;
-use kube::Api;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::{Api, ResourceExt as _};
 use scrobble_harness::{AuditEntry, wait_until};
 use scrobble_operator::api::condition::{ConditionType, find_condition};
 use scrobble_operator::api::v1alpha1::SpotifyAccount;
@@ -219,6 +219,9 @@ async fn killed_at_every_point(test: &str, rotation: Rotation) {
             assert_used_once(&report(&world, point).await);
         }
         assert_eq!(world.events(point).await.iter().filter(|(_, note)| note.contains("was put back")).count(), 0);
+        // Also where the kill came between the state Secret and the finalizer.
+        let account = world.api::<SpotifyAccount>().get(point).await.unwrap();
+        assert_eq!(account.finalizers(), ["scrobble-operator.io/token-handback"], "{point}");
     }
 }
 

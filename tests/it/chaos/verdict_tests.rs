@@ -28,6 +28,7 @@ impl Story {
             claimed_time: at(seconds),
             deadline_time: at(seconds + 5.0),
             token: String::new(),
+            account: String::new(),
         };
         self.write(seconds, SecretKind::Token, None, None, ClaimChange::Set(claim));
         self
