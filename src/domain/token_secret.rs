@@ -144,9 +144,9 @@ impl TokenSecret {
                 Some(Flow::parse(&word).ok_or_else(|| invalid(key::FLOW, "it must be `confidential` or `pkce`"))?)
             }
         };
-        let claim = own_record(data, key::CLAIM).map(|claim: Claim| match beside(&claim.account, &claim.token) {
-            true => Claim { token: digest.as_str().to_owned(), ..claim },
-            false => claim,
+        let claim = own_record(data, key::CLAIM).map(|claim: Claim| {
+            let ours = beside(&claim.account, &claim.token);
+            if ours { Claim { token: digest.as_str().to_owned(), ..claim } } else { claim }
         });
         let mark = mark.filter(|mark| keyed_by(&mark.account) == account_uid);
         let (left_over, lineage) = if left_over { (mark, None) } else { (None, mark) };
