@@ -27,6 +27,7 @@ async fn nothing_is_exchanged_for_an_immutable_secret() {
     world.secrets().patch("alice-spotify", &PatchParams::default(), &patch).await.unwrap();
     world.wait_ready("alice", "False", "SecretImmutable").await;
     let refused = world.script.last_seq().await.unwrap();
+    let found: Secret = world.secrets().get("alice-spotify").await.unwrap();
 
     // A new Secret with the old content, as a human makes it: whatever was exchanged in the end is not lost.
     world.request("alice", "still immutable").await;
@@ -36,6 +37,8 @@ async fn nothing_is_exchanged_for_an_immutable_secret() {
     world.wait("alice", "the request", handled).await;
     assert_eq!(exchanges(&world, refused).await.len(), 0);
     let mut secret: Secret = world.secrets().get("alice-spotify").await.unwrap();
+    assert_eq!(secret, found, "nothing about it has changed");
+    is_told(&world, "SecretImmutable", "is immutable").await;
     secret.immutable = None;
     secret.metadata.resource_version = None;
     secret.metadata.uid = None;
@@ -52,13 +55,34 @@ async fn nothing_is_exchanged_without_the_right_to_write() {
     let world = world("forbidden", Rotation::Strict, 2).await;
     world.account("alice", "1s").await;
     allow(&world, &["get", "create", "update"]).await;
+    let found: Secret = world.secrets().get("alice-spotify").await.unwrap();
     let _operator = operator(&world).start().await.unwrap();
     world.wait_ready("alice", "False", "SecretWriteForbidden").await;
     assert_eq!(exchanges(&world, 0).await.len(), 0);
+    assert_eq!(world.secrets().get("alice-spotify").await.unwrap(), found, "nothing about it has changed");
+    assert_eq!(text(&world, &state_name(&world, "alice").await, "refresh-token").await, None);
+    is_told(&world, "SecretWriteForbidden", "may not be written").await;
 
     allow(&world, &["get", "create", "update", "patch"]).await;
     world.request("alice", "mended").await;
     world.wait_ready("alice", "True", "Succeeded").await;
+}
+
+/// A human has to act on the token Secret, and nothing was asked: nothing is counted, and there is no next attempt.
+async fn is_told(world: &World, reason: &str, what: &str) {
+    let status = world.api::<SpotifyAccount>().get("alice").await.unwrap().status.unwrap();
+    for (kind, expected) in [(ConditionType::Authorized, "False"), (ConditionType::Stalled, "True")] {
+        let condition = find_condition(&status.conditions, kind).unwrap();
+        assert_eq!((condition.status.as_str(), condition.reason.as_str()), (expected, reason));
+        assert!(
+            condition.message.contains("alice-spotify") && condition.message.contains(what),
+            "{}",
+            condition.message
+        );
+    }
+    let failures = status.failures.unwrap();
+    assert_eq!(failures.last_reason.as_deref(), Some(reason));
+    assert_eq!((failures.consecutive, failures.next_attempt_time), (0, None));
 }
 
 #[tokio::test]
