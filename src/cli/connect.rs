@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use url::Url;
 
 use super::run::{Format, chain, clock};
+use super::spotify::SpotifyArguments;
 use crate::adapters::http::build_open_client;
 use crate::adapters::kube::Cluster;
 use crate::adapters::spotify::Spotify;
@@ -50,23 +51,8 @@ pub struct ConnectArguments {
     #[arg(long, value_enum, value_name = "FORMAT", env = "SCROBBLE_OPERATOR_OUTPUT")]
     output: Option<OutputFormat>,
 
-    /// Base URL of Spotify's accounts service
-    #[arg(
-        long,
-        value_name = "URL",
-        default_value = "https://accounts.spotify.com",
-        env = "SCROBBLE_OPERATOR_SPOTIFY_ACCOUNTS_URL"
-    )]
-    spotify_accounts_url: Url,
-
-    /// Base URL of Spotify's Web API
-    #[arg(
-        long,
-        value_name = "URL",
-        default_value = "https://api.spotify.com",
-        env = "SCROBBLE_OPERATOR_SPOTIFY_API_URL"
-    )]
-    spotify_api_url: Url,
+    #[command(flatten)]
+    spotify: SpotifyArguments,
 
     /// How log lines look
     #[arg(long, value_enum, default_value_t = Format::Text, env = "SCROBBLE_OPERATOR_LOG_FORMAT")]
@@ -103,8 +89,8 @@ async fn sign_in(arguments: ConnectArguments) -> Result<(), String> {
         cluster: Cluster::new(client, "connect".to_owned()),
         spotify: Spotify::new(
             build_open_client().map_err(|error| chain(&error))?,
-            arguments.spotify_accounts_url,
-            arguments.spotify_api_url,
+            arguments.spotify.accounts_url,
+            arguments.spotify.api_url,
         ),
         clock: Arc::new(clock()?),
     };

@@ -3,6 +3,7 @@
 mod connect;
 pub mod crds;
 mod run;
+mod spotify;
 
 use std::io::Write as _;
 use std::process::ExitCode;

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, ValueEnum};
 use ipnet::IpNet;
-use url::Url;
 
+use super::spotify::SpotifyArguments;
 use crate::adapters::http::AllowedRanges;
 use crate::api::v1alpha1::GoDuration;
 use crate::domain::name::ObjectName;
@@ -28,23 +28,8 @@ pub struct RunArguments {
     #[arg(long, value_name = "NAMESPACES", value_delimiter = ',', env = "SCROBBLE_OPERATOR_NAMESPACES")]
     namespaces: Vec<String>,
 
-    /// Base URL of Spotify's accounts service
-    #[arg(
-        long,
-        value_name = "URL",
-        default_value = "https://accounts.spotify.com",
-        env = "SCROBBLE_OPERATOR_SPOTIFY_ACCOUNTS_URL"
-    )]
-    spotify_accounts_url: Url,
-
-    /// Base URL of Spotify's Web API
-    #[arg(
-        long,
-        value_name = "URL",
-        default_value = "https://api.spotify.com",
-        env = "SCROBBLE_OPERATOR_SPOTIFY_API_URL"
-    )]
-    spotify_api_url: Url,
+    #[command(flatten)]
+    spotify: SpotifyArguments,
 
     /// Where probes are served
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080", env = "SCROBBLE_OPERATOR_HTTP_ADDR")]
@@ -149,8 +134,7 @@ fn configuration(arguments: RunArguments) -> Result<Configuration, String> {
     let RunArguments {
         kubeconfig,
         namespaces,
-        spotify_accounts_url,
-        spotify_api_url,
+        spotify,
         http_addr,
         concurrency,
         refresh_buffer,
@@ -178,8 +162,8 @@ fn configuration(arguments: RunArguments) -> Result<Configuration, String> {
     Ok(Configuration {
         kubeconfig,
         namespaces,
-        spotify_accounts_url,
-        spotify_api_url,
+        spotify_accounts_url: spotify.accounts_url,
+        spotify_api_url: spotify.api_url,
         http_address: http_addr,
         concurrency,
         refresh_buffer: refresh_buffer.duration(),

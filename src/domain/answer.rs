@@ -25,6 +25,18 @@ pub enum Trouble {
     Unreadable,
     /// An answer larger than is read.
     TooLarge,
+    /// The service asks everybody who calls from here to wait.
+    RateLimited,
+    /// The service takes no more plays of this listener today.
+    DailyLimit,
+    /// The service could not do it and does not say which play is to blame, if one is.
+    OperationFailed,
+    /// The play lies in the future by the service's clock.
+    TooNew,
+    /// Another track stands at the second that was sent.
+    SecondTaken,
+    /// The service says so by a number of its own.
+    Code(u32),
 }
 
 impl fmt::Display for Trouble {
@@ -38,6 +50,12 @@ impl fmt::Display for Trouble {
             Self::Status(status) => write!(formatter, "HTTP status {status}"),
             Self::Unreadable => formatter.write_str("an answer that cannot be read"),
             Self::TooLarge => formatter.write_str("an answer that is too large"),
+            Self::RateLimited => formatter.write_str("the service asks to wait"),
+            Self::DailyLimit => formatter.write_str("the service takes no more plays of this listener today"),
+            Self::OperationFailed => formatter.write_str("the service says that it could not do it"),
+            Self::TooNew => formatter.write_str("the play lies in the future by the service's clock"),
+            Self::SecondTaken => formatter.write_str("another track stands at the play's second"),
+            Self::Code(code) => write!(formatter, "the service's error {code}"),
         }
     }
 }
@@ -112,6 +130,19 @@ pub enum ApiAnswer<T> {
     Failed(Trouble),
 }
 
+impl<T> ApiAnswer<T> {
+    /// The same answer with what was found made into something else.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> ApiAnswer<U> {
+        match self {
+            Self::Found(found) => ApiAnswer::Found(change(found)),
+            Self::Unauthorized => ApiAnswer::Unauthorized,
+            Self::Forbidden(forbidden) => ApiAnswer::Forbidden(forbidden),
+            Self::RateLimited { retry_after, quota } => ApiAnswer::RateLimited { retry_after, quota },
+            Self::Failed(trouble) => ApiAnswer::Failed(trouble),
+        }
+    }
+}
+
 /// Spotify's 403s, told apart by their text (spotify.com, "Quota modes"; the first two are plain text).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Forbidden {
@@ -144,12 +175,37 @@ pub enum Delivery {
         /// What is wrong.
         trouble: Trouble,
     },
-    /// The service does not accept the credentials.
+    /// The service does not accept the listener's credentials.
     CredentialsRefused,
+    /// The service does not accept the target's own keys: no listener is to blame.
+    ClientRefused {
+        /// Why, in our words.
+        reason: String,
+    },
     /// The service asks not to be sent to any more (a webhook's 410).
     Suspended,
     /// The answer was lost: it may have arrived.
     Unknown(Trouble),
+}
+
+/// The answer to one request with plays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Submitted {
+    /// What became of the plays.
+    pub submission: Submission,
+    /// How long nobody is to call the service's host, if it says so, whatever became of the plays.
+    pub pause: Option<SignedDuration>,
+}
+
+/// A scrobble that a service shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// The second at which it stands.
+    pub second: i64,
+    /// The title, as the service has it.
+    pub title: String,
+    /// The artists, as the service has them.
+    pub artists: Vec<String>,
 }
 
 /// What became of one request with one or more plays.

@@ -127,8 +127,12 @@ impl TokenSecret {
         let refresh_token = RefreshToken::new(required_token(data, key::REFRESH_TOKEN)?);
         let digest = TokenDigest::of(account_uid, &refresh_token);
         let mark: Option<LineageMark> = own_record(data, key::LINEAGE);
-        let keyed_by = |uid: &str| if uid.is_empty() { account_uid.to_owned() } else { uid.to_owned() };
-        let beside = |uid: &str, token: &str| TokenDigest::of(&keyed_by(uid), &refresh_token).as_str() == token;
+        // What was written before owners were noted is this account's own.
+        let is_own = |owner: &str| owner.is_empty() || owner == account_uid;
+        let beside = |owner: &str, token: &str| {
+            let theirs = (!is_own(owner)).then(|| TokenDigest::of(owner, &refresh_token));
+            theirs.as_ref().unwrap_or(&digest).as_str() == token
+        };
         let left_over = mark.as_ref().is_some_and(|mark| !beside(&mark.account, &mark.token));
         let (access, scope) = if left_over { (None, None) } else { (access(data)?, text(data, key::SCOPE)?) };
         let authorized_at_is_old =
@@ -148,7 +152,7 @@ impl TokenSecret {
             let ours = beside(&claim.account, &claim.token);
             if ours { Claim { token: digest.as_str().to_owned(), ..claim } } else { claim }
         });
-        let mark = mark.filter(|mark| keyed_by(&mark.account) == account_uid);
+        let mark = mark.filter(|mark| is_own(&mark.account));
         let (left_over, lineage) = if left_over { (mark, None) } else { (None, mark) };
         Ok(Self {
             refresh_token,

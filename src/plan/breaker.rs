@@ -10,8 +10,13 @@ pub const FIRST_WAIT: SignedDuration = SignedDuration::from_mins(1);
 
 /// How long to wait after so many failures in a row, the breaker still closed: 1 min doubling, at most `longest`.
 pub fn wait_after(failures: i32, longest: SignedDuration) -> SignedDuration {
-    let doublings = u32::try_from(failures.saturating_sub(1)).unwrap_or(0).min(16);
-    (FIRST_WAIT * 2_i32.saturating_pow(doublings)).min(longest.max(FIRST_WAIT))
+    doubled(FIRST_WAIT, u32::try_from(failures).unwrap_or(0), longest)
+}
+
+/// The wait after so many times: `first`, doubling each time, at most `longest` and never less than `first`.
+pub fn doubled(first: SignedDuration, times: u32, longest: SignedDuration) -> SignedDuration {
+    let doublings = times.saturating_sub(1).min(16);
+    (first * 2_i32.saturating_pow(doublings)).min(longest.max(first))
 }
 
 /// The breaker after one more failure, `failures` in a row by now; none while it stays closed.
@@ -27,9 +32,7 @@ pub fn after_failure(
 /// The breaker opened once more.
 pub fn opened(before: Option<&BreakerStatus>, limits: BreakerLimits, now: Timestamp) -> BreakerStatus {
     let trips = before.map_or(0, |breaker| breaker.trips).saturating_add(1);
-    let doublings = u32::try_from(trips - 1).unwrap_or(0).min(16);
-    let wait =
-        (limits.probe_after * 2_i32.saturating_pow(doublings)).min(limits.max_probe_after.max(limits.probe_after));
+    let wait = doubled(limits.probe_after, u32::try_from(trips).unwrap_or(0), limits.max_probe_after);
     let opened_time = before.and_then(|breaker| breaker.opened_time.clone()).unwrap_or_else(|| whole_seconds(now));
     BreakerStatus {
         state: BreakerState::Open,

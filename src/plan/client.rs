@@ -11,7 +11,7 @@ use super::observed::{Lookup, Observed, TokenView};
 use super::problem::Problem;
 use super::schedule;
 use super::step::{Progress, RefreshOutcome};
-use super::token::{UNVERIFIED, still_refused};
+use super::token::{is_known, still_refused};
 use crate::api::condition::{ConditionType, Reason, find_condition, is_condition_true, whole_seconds};
 use crate::api::v1alpha1::{
     BreakerLimits, BreakerState, BreakerStatus, FailureType, RefusedClientStatus, SpotifyAccount, SpotifyAccountStatus,
@@ -209,8 +209,7 @@ fn blames_app(evidence: Evidence) -> bool {
 /// Whether Spotify has refreshed this authorization for the account's app before.
 pub fn accepted_before(account: &SpotifyAccount, token: &TokenView) -> bool {
     let Some(status) = &account.status else { return false };
-    let known = status.authorization.as_ref().and_then(|known| known.authorization_id.as_deref());
-    status.token.is_some() && known.is_some_and(|id| id.trim_start_matches(UNVERIFIED) == token.authorization_id)
+    status.token.is_some() && is_known(status, token)
 }
 
 /// Until when nothing is sent for the account because its app's credentials are refused.

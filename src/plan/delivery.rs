@@ -235,7 +235,11 @@ pub fn final_mark(delivery: &Delivery) -> Option<Mark> {
     match delivery {
         Delivery::Accepted | Delivery::AlreadyThere => Some(Mark::Delivered),
         Delivery::Never { .. } => Some(Mark::Quarantined),
-        Delivery::NotNow { .. } | Delivery::CredentialsRefused | Delivery::Suspended | Delivery::Unknown(_) => None,
+        Delivery::NotNow { .. }
+        | Delivery::CredentialsRefused
+        | Delivery::ClientRefused { .. }
+        | Delivery::Suspended
+        | Delivery::Unknown(_) => None,
     }
 }
 

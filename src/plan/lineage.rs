@@ -4,7 +4,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::observed::{Interruption, TokenView};
-use super::token::UNVERIFIED;
+use super::token::{UNVERIFIED, known_authorization};
 use super::trace::{Known, Trace};
 use crate::api::condition::{ConditionType, Reason, find_condition};
 use crate::api::v1alpha1::{FailureType, SpotifyAccount};
@@ -199,7 +199,7 @@ fn interruption(
 /// Whether some operator may have exchanged this token before, so that its keys were there.
 fn was_in_use(account: &SpotifyAccount, has_state: bool, mark: &LineageMark) -> bool {
     let Some(status) = &account.status else { return has_state };
-    let same = authorization_id(account).is_some_and(|id| id.trim_start_matches(UNVERIFIED) == mark.authorization);
+    let same = known_authorization(status) == Some(mark.authorization.as_str());
     match authorized(account) {
         // Spotify's word was heard, under a claim that was released.
         Some(condition) if same && is_refused(&condition.reason) => false,

@@ -29,6 +29,13 @@ struct Planned {
     ahead: bool,
 }
 
+impl Planned {
+    /// When it comes, if it is ahead of the read.
+    fn ahead_of_read(&self) -> Option<Timestamp> {
+        self.ahead.then(|| self.read.saturating_sub(LEAD).unwrap_or(self.read))
+    }
+}
+
 /// The read that a refresh ahead of time is for.
 pub fn read_after(refresh: Timestamp) -> Timestamp {
     refresh.saturating_add(LEAD).unwrap_or(Timestamp::MAX)
@@ -42,8 +49,7 @@ pub(super) fn ahead_of(
     observed: &Observed,
     status: &SpotifyAccountStatus,
 ) -> Option<Timestamp> {
-    let planned = planned(question, account, observed, status)?;
-    planned.ahead.then(|| planned.read.saturating_sub(LEAD).unwrap_or(planned.read))
+    planned(question, account, observed, status)?.ahead_of_read()
 }
 
 /// When the token is refreshed next, ahead of a read or just before it; none where nothing is asked of Spotify.
@@ -57,8 +63,8 @@ pub fn next(
         return None;
     }
     let question = next_question(account, observed, status, now);
-    let just_in_time = || planned(question, account, observed, status).map(|planned| planned.read);
-    ahead_of(question, account, observed, status).or_else(just_in_time)
+    let planned = planned(question, account, observed, status)?;
+    Some(planned.ahead_of_read().unwrap_or(planned.read))
 }
 
 /// What to do when it is time to refresh ahead of a read.

@@ -13,7 +13,6 @@ use crate::api::RECONCILE_REQUESTED_AT;
 use crate::api::condition::{ConditionType, Reason, find_condition, is_condition_true};
 use crate::api::v1alpha1::{SpotifyAccount, SpotifyAccountStatus};
 use crate::domain::ledger::Ledger;
-use crate::domain::ledger_codec;
 
 /// How long an account that waits for a Secret is left before the Secret is looked at again: a change is seen within
 /// a minute.
@@ -44,39 +43,64 @@ pub enum Due {
 
 /// What an account is due for, and when.
 pub fn due(account: &SpotifyAccount, observed: &Observed, now: Timestamp) -> Due {
-    if account.spec.suspend || problem::blocking(account, observed).is_some() {
+    if is_at_rest(account, observed) {
         return Due::Never;
     }
     let status = account.status.clone().unwrap_or_default();
-    let read = next_question(account, observed, &status, now);
-    let refresh = refresh_ahead(read, account, observed, &status);
-    let delivery = next_delivery(&status, observed);
-    match (refresh, delivery) {
-        _ if read <= now => Due::Read(read),
-        // It ends before its read; a delivery may not.
-        (Some(refresh), _) if refresh <= now => Due::Refresh(refresh),
-        (_, Some(delivery)) if delivery <= now => Due::Deliver(delivery),
-        _ if is_warning_due(&status, observed.token.as_ref(), now) => Due::Look,
-        _ if waits_for_secret(&status) => Due::Poll,
-        (Some(refresh), delivery) if refresh < delivery.unwrap_or(read).min(read) => Due::Refresh(refresh),
-        (_, Some(delivery)) if delivery < read => Due::Deliver(delivery),
-        _ => Due::Read(read),
-    }
+    Upcoming::of(account, observed, &status, now).due(&status, observed, now)
 }
 
 /// When to look at an account again, if nothing happens before; none where nothing but a change can help.
 pub fn wake(account: &SpotifyAccount, observed: &Observed, now: Timestamp) -> Option<Timestamp> {
-    match due(account, observed, now) {
+    if is_at_rest(account, observed) {
+        return None;
+    }
+    let status = account.status.clone().unwrap_or_default();
+    let upcoming = Upcoming::of(account, observed, &status, now);
+    match upcoming.due(&status, observed, now) {
         Due::Never => None,
         Due::Look => Some(now),
-        Due::Poll => {
-            let status = account.status.clone().unwrap_or_default();
-            let read = next_question(account, observed, &status, now);
-            let next = next_delivery(&status, observed).map_or(read, |delivery| delivery.min(read));
-            let refresh = refresh_ahead(read, account, observed, &status);
-            Some(refresh.map_or(next, |refresh| refresh.min(next)).min(now + SECRET_POLL))
-        }
+        Due::Poll => Some(upcoming.first().min(now + SECRET_POLL)),
         Due::Read(time) | Due::Refresh(time) | Due::Deliver(time) => Some(time),
+    }
+}
+
+/// Whether nothing is done for an account until it or an object that it refers to is changed.
+fn is_at_rest(account: &SpotifyAccount, observed: &Observed) -> bool {
+    account.spec.suspend || problem::blocking(account, observed).is_some()
+}
+
+/// What comes next of each kind.
+struct Upcoming {
+    read: Timestamp,
+    refresh: Option<Timestamp>,
+    delivery: Option<Timestamp>,
+}
+
+impl Upcoming {
+    fn of(account: &SpotifyAccount, observed: &Observed, status: &SpotifyAccountStatus, now: Timestamp) -> Self {
+        let read = next_question(account, observed, status, now);
+        let refresh = refresh_ahead(read, account, observed, status);
+        Self { read, refresh, delivery: next_delivery(status, observed) }
+    }
+
+    fn first(&self) -> Timestamp {
+        self.refresh.into_iter().chain(self.delivery).fold(self.read, Timestamp::min)
+    }
+
+    fn due(&self, status: &SpotifyAccountStatus, observed: &Observed, now: Timestamp) -> Due {
+        let Self { read, refresh, delivery } = *self;
+        match (refresh, delivery) {
+            _ if read <= now => Due::Read(read),
+            // It ends before its read; a delivery may not.
+            (Some(refresh), _) if refresh <= now => Due::Refresh(refresh),
+            (_, Some(delivery)) if delivery <= now => Due::Deliver(delivery),
+            _ if is_warning_due(status, observed.token.as_ref(), now) => Due::Look,
+            _ if waits_for_secret(status) => Due::Poll,
+            (Some(refresh), delivery) if refresh < delivery.unwrap_or(read).min(read) => Due::Refresh(refresh),
+            (_, Some(delivery)) if delivery < read => Due::Deliver(delivery),
+            _ => Due::Read(read),
+        }
     }
 }
 
@@ -211,7 +235,7 @@ fn next_delivery(status: &SpotifyAccountStatus, observed: &Observed) -> Option<T
 /// When the account is read next, all being well.
 pub fn next_read(account: &SpotifyAccount, observed: &Observed, status: &SpotifyAccountStatus) -> Timestamp {
     let uid = account.metadata.uid.as_deref().unwrap_or_default();
-    let ledger = status.ledger.as_deref().and_then(|text| ledger_codec::decode(text).ok()).unwrap_or_default();
+    let ledger = delivery::ledger(status);
     let interval = interval(account, observed, &ledger);
     next_slot(uid, interval, observed.last_read, &observed.duty, pace(&ledger))
 }

@@ -64,6 +64,17 @@ pub(super) fn is_fresh_at(time: Timestamp, usable_until: Option<Timestamp>, obse
 /// Before an authorization's id: Spotify has not told yet whom it belongs to, or that it is somebody else.
 pub(in crate::plan) const UNVERIFIED: &str = "unverified:";
 
+/// The authorization that the status speaks of, whether or not Spotify has told whom it belongs to.
+pub(in crate::plan) fn known_authorization(status: &SpotifyAccountStatus) -> Option<&str> {
+    let id = status.authorization.as_ref()?.authorization_id.as_deref()?;
+    Some(id.trim_start_matches(UNVERIFIED))
+}
+
+/// Whether a token is of the authorization that the status speaks of.
+pub(in crate::plan) fn is_known(status: &SpotifyAccountStatus, token: &TokenView) -> bool {
+    known_authorization(status) == Some(token.authorization_id.as_str())
+}
+
 /// Whether Spotify has told whom this authorization belongs to.
 fn is_identified(account: &SpotifyAccount, token: &TokenView) -> bool {
     let known = account.status.as_ref().and_then(|status| status.authorization.as_ref());
@@ -99,14 +110,15 @@ pub(super) fn still_refused(account: &SpotifyAccount, progress: &Progress) -> bo
         None => return false,
     };
     let Some(status) = &account.status else { return false };
-    let known = status.authorization.as_ref();
-    let same_token = known.is_some_and(|known| known.refused_token_id.as_ref() == Some(&token.token_id));
-    let known = known.and_then(|known| known.authorization_id.as_deref());
-    let same_authorization = known.is_some_and(|id| id.trim_start_matches(UNVERIFIED) == token.authorization_id);
+    let refused_token = status.authorization.as_ref().and_then(|known| known.refused_token_id.as_ref());
     let refused = match authorized_reason(status) {
         // Another token of the same authorization may work: somebody who was cut off may have stored it after all.
-        Some(Reason::AuthorizationRevoked | Reason::AuthorizationExpired | Reason::RefreshInterrupted) => same_token,
-        Some(Reason::ListenerMismatch | Reason::ScopeInsufficient | Reason::ConfigurationInvalid) => same_authorization,
+        Some(Reason::AuthorizationRevoked | Reason::AuthorizationExpired | Reason::RefreshInterrupted) => {
+            refused_token == Some(&token.token_id)
+        }
+        Some(Reason::ListenerMismatch | Reason::ScopeInsufficient | Reason::ConfigurationInvalid) => {
+            is_known(status, token)
+        }
         _ => false,
     };
     // What was decided without asking Spotify has no next attempt: a change of any key may have mended it.

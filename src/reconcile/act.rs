@@ -130,21 +130,16 @@ async fn read(ctx: &Context, live: &mut Live, progress: &mut Progress) {
         Some(token) => ctx.spotify.recently_played(token).await,
         None => ApiAnswer::Unauthorized,
     };
-    let time = ctx.clock.now();
-    progress.page = Some(match answer {
-        ApiAnswer::Found(page) => {
+    match answer {
+        ApiAnswer::Found(_) => {
+            let time = ctx.clock.now();
             live.last_read = Some(time);
             progress.read_time = Some(time);
-            ApiAnswer::Found(Arc::new(page))
         }
-        ApiAnswer::Unauthorized => {
-            live.refuse();
-            ApiAnswer::Unauthorized
-        }
-        ApiAnswer::Forbidden(forbidden) => ApiAnswer::Forbidden(forbidden),
-        ApiAnswer::RateLimited { retry_after, quota } => ApiAnswer::RateLimited { retry_after, quota },
-        ApiAnswer::Failed(trouble) => ApiAnswer::Failed(trouble),
-    });
+        ApiAnswer::Unauthorized => live.refuse(),
+        ApiAnswer::Forbidden(_) | ApiAnswer::RateLimited { .. } | ApiAnswer::Failed(_) => {}
+    }
+    progress.page = Some(answer.map(Arc::new));
 }
 
 fn access(live: &Live) -> Option<&crate::domain::token::AccessToken> {
@@ -239,7 +234,7 @@ async fn deliver(
             if !ctx.tenure.holds() {
                 break;
             }
-            service.submit(&ctx.http, &scrobbles).await
+            service.submit(&ctx.http, &scrobbles).await.submission
         };
         let taken = match &submission {
             Submission::BatchRefused => true,

@@ -12,7 +12,7 @@ use url::Url;
 
 use super::{OrderedObject, Scrobble, filled};
 use crate::adapters::http::{Answer, GuardedClient, retry_after};
-use crate::domain::answer::{Delivery, Submission, Trouble};
+use crate::domain::answer::{Delivery, Submission, Submitted, Trouble};
 
 /// The user name with which Maloja's imitation of this API answers; it loses listens of a batch.
 const MALOJA_USER: &str = "Generic Maloja User";
@@ -32,7 +32,7 @@ pub(super) struct Account<'a> {
 
 /// Submits listens: one as `single`, more as `import`. What a server refuses is its own to say (Koito takes longer
 /// listens than ListenBrainz), so nothing is held back here.
-pub(super) async fn submit(http: &GuardedClient, account: &Account<'_>, scrobbles: &[Scrobble]) -> Submission {
+pub(super) async fn submit(http: &GuardedClient, account: &Account<'_>, scrobbles: &[Scrobble]) -> Submitted {
     let listen_type = if scrobbles.len() == 1 { "single" } else { "import" };
     let payload: Vec<Value> = scrobbles.iter().map(listen).collect();
     let body = json!({"listen_type": listen_type, "payload": payload}).to_string();
@@ -40,11 +40,11 @@ pub(super) async fn submit(http: &GuardedClient, account: &Account<'_>, scrobble
         request.header(AUTHORIZATION, authorization(account.token)).header(CONTENT_TYPE, "application/json").body(body)
     };
     match http.send(Method::POST, &endpoint(account.url, "submit-listens"), account.deadline, complete).await {
-        Ok(answer) => submitted(&answer, scrobbles),
+        Ok(answer) => Submitted::plain(submitted(&answer, scrobbles)),
         Err(trouble) if trouble.was_not_sent() => {
-            Submission::all(scrobbles.len(), &Delivery::NotNow { retry_after: None, trouble })
+            Submitted::all(scrobbles.len(), &Delivery::NotNow { retry_after: None, trouble })
         }
-        Err(trouble) => Submission::all(scrobbles.len(), &Delivery::Unknown(trouble)),
+        Err(trouble) => Submitted::all(scrobbles.len(), &Delivery::Unknown(trouble)),
     }
 }
 

@@ -1,6 +1,8 @@
 //! The scrobble services, one file each. A closed set: adding a type is one file, one variant and one CRD field.
 
+mod lastfm;
 mod listenbrainz;
+mod maloja;
 #[cfg(test)]
 mod testing;
 mod webhook;
@@ -13,7 +15,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::http::GuardedClient;
-use crate::domain::answer::{Delivery, Submission};
+use crate::domain::answer::{Delivery, Shown, Submission, Submitted};
 use crate::domain::play::Play;
 
 /// How long a service may take for one answer.
@@ -21,6 +23,24 @@ const DEADLINE: Duration = Duration::from_secs(15);
 
 /// A service with everything that a request to it needs.
 pub enum Service {
+    /// Last.fm, or a server that speaks its API 2.0.
+    LastFm {
+        /// The API's URL.
+        url: Url,
+        /// The application's key.
+        api_key: SecretString,
+        /// Signs requests.
+        shared_secret: SecretString,
+        /// The listener's session key.
+        session_key: SecretString,
+    },
+    /// Maloja, by its native API.
+    Maloja {
+        /// The base URL, without `/apis/mlj_1`.
+        url: Url,
+        /// The listener's API key.
+        api_key: SecretString,
+    },
     /// ListenBrainz, or a server that speaks its API.
     ListenBrainz {
         /// The base URL, without `/1/submit-listens`.
@@ -41,6 +61,18 @@ pub enum Service {
     },
 }
 
+impl Submitted {
+    /// An answer that asks nobody to wait.
+    fn plain(submission: Submission) -> Self {
+        Self { submission, pause: None }
+    }
+
+    /// The same for every play.
+    fn all(count: usize, delivery: &Delivery) -> Self {
+        Self::plain(Submission::all(count, delivery))
+    }
+}
+
 /// A play with the time that is sent for it, in whole seconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scrobble {
@@ -52,14 +84,21 @@ pub struct Scrobble {
 
 impl Service {
     /// Sends plays: in one request where the service takes batches, else one by one until one is not taken.
-    pub async fn submit(&self, http: &GuardedClient, scrobbles: &[Scrobble]) -> Submission {
+    pub async fn submit(&self, http: &GuardedClient, scrobbles: &[Scrobble]) -> Submitted {
         self.submit_within(DEADLINE, http, scrobbles).await
     }
 
-    async fn submit_within(&self, deadline: Duration, http: &GuardedClient, scrobbles: &[Scrobble]) -> Submission {
+    async fn submit_within(&self, deadline: Duration, http: &GuardedClient, scrobbles: &[Scrobble]) -> Submitted {
         match self {
+            Self::LastFm { url, api_key, shared_secret, session_key } => {
+                let account = lastfm::Account { url, api_key, shared_secret, session_key, deadline };
+                lastfm::submit(http, &account, scrobbles).await
+            }
             Self::ListenBrainz { url, token } => {
                 listenbrainz::submit(http, &listenbrainz::Account { url, token, deadline }, scrobbles).await
+            }
+            Self::Maloja { url, api_key } => {
+                maloja::submit(http, &maloja::Account { url, api_key, deadline }, scrobbles).await
             }
             Self::Webhook { url, signing_key, target, listener } => {
                 let receiver = webhook::Receiver { url, signing_key: signing_key.as_ref(), target, listener, deadline };
@@ -68,14 +107,39 @@ impl Service {
         }
     }
 
-    /// Asks the service whether it accepts the listener's credentials; none where it cannot be asked.
+    /// Asks the service whether it accepts the credentials: `Accepted`, or what is wrong. None where it cannot be asked.
     pub async fn check_credentials(&self, http: &GuardedClient) -> Option<Delivery> {
         match self {
+            Self::LastFm { url, api_key, shared_secret, session_key } => {
+                let account = lastfm::Account { url, api_key, shared_secret, session_key, deadline: DEADLINE };
+                Some(lastfm::validate(http, &account).await)
+            }
             Self::ListenBrainz { url, token } => {
                 let account = listenbrainz::Account { url, token, deadline: DEADLINE };
                 Some(listenbrainz::validate(http, &account).await)
             }
+            Self::Maloja { url, api_key } => {
+                Some(maloja::validate(http, &maloja::Account { url, api_key, deadline: DEADLINE }).await)
+            }
             Self::Webhook { .. } => None,
+        }
+    }
+
+    /// What the service shows of the listener, from a second up to another one, both included; none where it is never
+    /// asked.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub async fn shown(&self, http: &GuardedClient, from: i64, to: i64) -> Option<Result<Vec<Shown>, Delivery>> {
+        match self {
+            Self::LastFm { url, api_key, shared_secret, session_key } => {
+                let account = lastfm::Account { url, api_key, shared_secret, session_key, deadline: DEADLINE };
+                Some(lastfm::shown(http, &account, from, to).await)
+            }
+            Self::Maloja { url, api_key } => {
+                Some(maloja::shown(http, &maloja::Account { url, api_key, deadline: DEADLINE }, from, to).await)
+            }
+            Self::ListenBrainz { .. } | Self::Webhook { .. } => None,
         }
     }
 }

@@ -41,7 +41,7 @@ pub(super) async fn submit(
     scrobbles: &[Scrobble],
 ) -> (Submission, Vec<Request>) {
     let server = server(answer).await;
-    let submission = service(&server.uri()).submit_within(PATIENCE, &open_client(), scrobbles).await;
+    let submission = service(&server.uri()).submit_within(PATIENCE, &open_client(), scrobbles).await.submission;
     (submission, server.received_requests().await.unwrap())
 }
 
@@ -51,7 +51,7 @@ pub(super) async fn submit_to_a_hanging_server(
     scrobbles: &[Scrobble],
 ) -> Submission {
     let server = server(ResponseTemplate::new(200).set_delay(PATIENCE * 10)).await;
-    service(&server.uri()).submit_within(Duration::from_millis(100), &open_client(), scrobbles).await
+    service(&server.uri()).submit_within(Duration::from_millis(100), &open_client(), scrobbles).await.submission
 }
 
 /// What became of plays at a server that reads the request and hangs up.
@@ -68,7 +68,7 @@ pub(super) async fn submit_to_a_cutting_server(
             connection.read_exact(&mut request).await.unwrap();
         }
     });
-    let submission = service(&uri).submit_within(PATIENCE, &open_client(), scrobbles).await;
+    let submission = service(&uri).submit_within(PATIENCE, &open_client(), scrobbles).await.submission;
     cut.abort();
     submission
 }
@@ -76,7 +76,7 @@ pub(super) async fn submit_to_a_cutting_server(
 /// What became of plays at an address where nobody listens.
 pub(super) async fn submit_to_a_closed_port(service: impl Fn(&str) -> Service, scrobbles: &[Scrobble]) -> Submission {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    service(&format!("http://{free}")).submit_within(PATIENCE, &open_client(), scrobbles).await
+    service(&format!("http://{free}")).submit_within(PATIENCE, &open_client(), scrobbles).await.submission
 }
 
 /// The only answer of a submission of one play.

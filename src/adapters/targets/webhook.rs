@@ -12,7 +12,7 @@ use url::Url;
 
 use super::{OrderedObject, Scrobble, filled};
 use crate::adapters::http::{Answer, GuardedClient, retry_after};
-use crate::domain::answer::{Delivery, Submission, Trouble};
+use crate::domain::answer::{Delivery, Submission, Submitted, Trouble};
 use crate::domain::digest::{hexadecimal, keyed_hash, message_authentication_code};
 use crate::domain::play::Play;
 
@@ -36,7 +36,7 @@ pub(super) struct Receiver<'a> {
 }
 
 /// Posts plays one by one and stops at the first that is neither accepted nor refused for good.
-pub(super) async fn submit(http: &GuardedClient, receiver: &Receiver<'_>, scrobbles: &[Scrobble]) -> Submission {
+pub(super) async fn submit(http: &GuardedClient, receiver: &Receiver<'_>, scrobbles: &[Scrobble]) -> Submitted {
     let mut deliveries = Vec::with_capacity(scrobbles.len());
     for scrobble in scrobbles {
         let delivery = post(http, receiver, scrobble).await;
@@ -48,7 +48,7 @@ pub(super) async fn submit(http: &GuardedClient, receiver: &Receiver<'_>, scrobb
             break;
         }
     }
-    Submission::Each(deliveries)
+    Submitted::plain(Submission::Each(deliveries))
 }
 
 /// What becomes of the plays after the one that was answered like this: they were not sent, so nothing is unknown.

@@ -35,6 +35,6 @@ pub use namespaces::{AllowedNamespaces, NamespacesFrom, PlanNamespaces, PlanName
 pub use plan::{PlanMember, ScrobblePlan, ScrobblePlanSpec, ScrobblePlanStatus};
 pub use references::{CredentialsReference, NamespacedReference, SecretKeyReference, SecretReference};
 pub use target::{
-    LastFm, ListenBrainz, Maloja, PlayTimestamp, ScrobbleTarget, ScrobbleTargetSpec, ScrobbleTargetStatus, TargetType,
-    Webhook,
+    LastFm, ListenBrainz, Maloja, OnForeignScrobbler, PlayTimestamp, ScrobbleTarget, ScrobbleTargetSpec,
+    ScrobbleTargetStatus, TargetType, Webhook,
 };

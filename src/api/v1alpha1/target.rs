@@ -203,6 +203,22 @@ pub struct LastFm {
     /// The shared secret that signs requests, in a Secret of the target's namespace labelled
     /// `scrobble-operator.io/use: target`.
     pub shared_secret_ref: SecretKeyReference,
+
+    /// What to do where somebody else scrobbles the same plays there, such as Last.fm's own link to Spotify. Hold: wait,
+    /// with reason `ForeignScrobbler`, until the link is removed and a read is requested, or this is set to Send. Send:
+    /// deliver all the same.
+    #[serde(default)]
+    pub on_foreign_scrobbler: OnForeignScrobbler,
+}
+
+/// What to do where somebody else scrobbles the same plays.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum OnForeignScrobbler {
+    /// Wait for a human.
+    #[default]
+    Hold,
+    /// Deliver all the same.
+    Send,
 }
 
 /// Settings of a ListenBrainz target.

@@ -2,7 +2,7 @@
 
 use crate::api::condition::{ConditionType, Reason, find_condition};
 use crate::api::v1alpha1::{SpotifyAccountStatus, TargetState};
-use crate::plan::token::UNVERIFIED;
+use crate::plan::token::known_authorization;
 
 /// An Event to publish.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,22 +51,28 @@ pub(super) fn between(before: &SpotifyAccountStatus, after: &SpotifyAccountStatu
 }
 
 /// Something puts a token back that has been replaced since: nothing has to be done about it, and it is said once.
-pub(super) fn put_back(secret: &str) -> Announcement {
-    Announcement {
+pub(super) fn put_back(
+    before: &SpotifyAccountStatus,
+    after: &SpotifyAccountStatus,
+    secret: &str,
+) -> Option<Announcement> {
+    let known = |status: &SpotifyAccountStatus| {
+        status.authorization.as_ref().is_some_and(|authorization| authorization.put_back_time.is_some())
+    };
+    (known(after) && !known(before)).then(|| Announcement {
         warning: true,
         reason: Reason::SecretInvalid.as_str().to_owned(),
         note: format!(
             "a refresh token that has been replaced since was put back into Secret {secret}: the newest one stays in use. Leave refresh-token out of what is applied again and again"
         ),
-    }
+    })
 }
 
 /// A warning of the authorization's end was not given before.
 fn expiring(before: &SpotifyAccountStatus, after: &SpotifyAccountStatus) -> Option<Announcement> {
     let warned = |status: &SpotifyAccountStatus| {
-        let authorization = status.authorization.as_ref()?;
-        let id = authorization.authorization_id.as_deref().unwrap_or_default().trim_start_matches(UNVERIFIED);
-        Some((id.to_owned(), authorization.last_warning_days?))
+        let said = status.authorization.as_ref()?.last_warning_days?;
+        Some((known_authorization(status).unwrap_or_default().to_owned(), said))
     };
     let new = warned(after).filter(|new| warned(before).as_ref() != Some(new));
     let said = find_condition(&after.conditions, ConditionType::Authorized).filter(|_| new.is_some())?;

@@ -8,7 +8,7 @@ use crate::domain::answer::{ApiAnswer, Forbidden, Refusal};
 use crate::domain::token::Flow;
 use crate::plan::observed::{Observed, TokenView};
 use crate::plan::step::{Progress, RefreshOutcome};
-use crate::plan::token::UNVERIFIED;
+use crate::plan::token::{UNVERIFIED, is_known, known_authorization};
 
 use super::expiry;
 
@@ -25,7 +25,7 @@ pub(super) fn settle(status: &mut SpotifyAccountStatus, observed: &Observed, pro
     };
     let mut authorization = status.authorization.clone().unwrap_or_default();
     let known = authorization.authorization_id.as_deref();
-    let same = known.is_some_and(|known| known.trim_start_matches(UNVERIFIED) == token.authorization_id);
+    let same = is_known(status, token);
     let verified = same && !known.is_some_and(|known| known.starts_with(UNVERIFIED));
     // Somebody else's token, perhaps: what is known of the one before stays until it is known whose this is. The first
     // one counts from its first sight; one that takes the place of another is shown from its first exchange on, for what
@@ -52,10 +52,8 @@ pub(super) fn settle(status: &mut SpotifyAccountStatus, observed: &Observed, pro
 /// Whether a human's new token was exchanged or refused in this pass: what failed before was about another one.
 pub(super) fn is_taken_up(before: &SpotifyAccountStatus, observed: &Observed, progress: &Progress) -> bool {
     let asked = matches!(progress.refresh, Some(RefreshOutcome::Refreshed { .. } | RefreshOutcome::Refused { .. }));
-    let known = before.authorization.as_ref().and_then(|known| known.authorization_id.as_deref());
     let token = progress.token_view(observed.token.as_ref());
-    asked
-        && token.zip(known).is_some_and(|(token, known)| known.trim_start_matches(UNVERIFIED) != token.authorization_id)
+    asked && token.is_some_and(|token| known_authorization(before).is_some() && !is_known(before, token))
 }
 
 /// Whether Spotify said no to this token, so that it is known although nobody knows whose it is.

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::api::condition::{ConditionType, is_condition_true};
 use crate::api::v1alpha1::{AuthorizationStatus, SpotifyAccountStatus};
 use crate::plan::observed::TokenView;
-use crate::plan::token::UNVERIFIED;
+use crate::plan::token::is_known;
 
 /// The listener is warned so many days before the end, each time once.
 const WARNINGS: [i32; 3] = [30, 7, 1];
@@ -58,18 +58,12 @@ pub(super) fn message(authorization: &AuthorizationStatus, connect: &str, now: T
     })
 }
 
-/// Whether a token is of the authorization that the status speaks of.
-pub(super) fn is_of(status: &SpotifyAccountStatus, token: &TokenView) -> bool {
-    let known = status.authorization.as_ref().and_then(|known| known.authorization_id.as_deref());
-    known.is_some_and(|known| known.trim_start_matches(UNVERIFIED) == token.authorization_id)
-}
-
 /// Whether the listener is to be warned, unless the Secret tells of another authorization by now.
 pub(in crate::plan) fn is_warning_due(status: &SpotifyAccountStatus, held: Option<&TokenView>, now: Timestamp) -> bool {
     let Some(authorization) = &status.authorization else { return false };
     let due = authorization.expiry_time.as_ref().and_then(|expiry| due_warning(expiry.0, now));
     is_condition_true(&status.conditions, ConditionType::Authorized)
-        && held.is_none_or(|token| is_of(status, token))
+        && held.is_none_or(|token| is_known(status, token))
         && due.is_some_and(|due| authorization.last_warning_days.is_none_or(|said| due < said))
 }
 

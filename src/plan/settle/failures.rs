@@ -50,17 +50,10 @@ fn is_in_time(status: &SpotifyAccountStatus, progress: &Progress, problem: &Prob
 /// The refresh is tried again later; reads stay on schedule. One failure before a read opens no breaker.
 fn put_off(status: &mut SpotifyAccountStatus, problem: &Problem, now: Timestamp) {
     let consecutive = status.failures.as_ref().map_or(0, |failures| failures.consecutive).saturating_add(1);
-    status.failures = Some(FailureStatus {
-        consecutive,
-        last_type: Some(problem.failure),
-        last_reason: Some(problem.reason.as_str().to_owned()),
-        last_time: Some(whole_seconds(now)),
-        next_attempt_time: None,
-    });
+    fail(status, problem, consecutive, None, now);
     if let Some(token) = &mut status.token {
         token.next_refresh_time = Some(round_up(now + breaker::FIRST_WAIT));
     }
-    remember(status, HistoryOutcome::Failed, problem.reason, now);
 }
 
 fn wrong(
@@ -97,6 +90,16 @@ fn wrong(
         // It waits for a human, not for a probe.
         status.circuit_breaker = None;
     }
+    fail(status, problem, consecutive, next, now);
+}
+
+fn fail(
+    status: &mut SpotifyAccountStatus,
+    problem: &Problem,
+    consecutive: i32,
+    next: Option<Timestamp>,
+    now: Timestamp,
+) {
     status.failures = Some(FailureStatus {
         consecutive,
         last_type: Some(problem.failure),

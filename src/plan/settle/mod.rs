@@ -14,8 +14,8 @@ use super::observed::Observed;
 use super::problem::Problem;
 use super::schedule::{self, Due};
 use super::step::{Progress, RefreshOutcome};
-use super::{client, delivery, refresh, token};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use super::{breaker, client, delivery, refresh, token};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::api::condition::{Reason, whole_seconds};
 use crate::api::v1alpha1::{GoDuration, SpotifyAccount, SpotifyAccountStatus};
@@ -68,8 +68,7 @@ const LONGEST_CONTENDED_WAIT: SignedDuration = SignedDuration::from_secs(30);
 /// How long to wait (real time) after so many passes in a row in which somebody else had the token: 1 s doubling, at
 /// most 30 s.
 pub fn contended_wait(times: u32) -> SignedDuration {
-    let doublings = times.saturating_sub(1).min(16);
-    (FIRST_CONTENDED_WAIT * 2_i32.saturating_pow(doublings)).min(LONGEST_CONTENDED_WAIT)
+    breaker::doubled(FIRST_CONTENDED_WAIT, times, LONGEST_CONTENDED_WAIT)
 }
 
 /// What a pass over an account comes to.
@@ -97,7 +96,7 @@ pub fn settle(account: &SpotifyAccount, observed: &Observed, progress: &Progress
     let refreshed = refreshed(progress);
     conditions::settle(&mut status, account, observed, refreshed, &verdict, target_problem.as_ref(), now);
     let token = progress.token_view(observed.token.as_ref());
-    let is_in_use = token.is_none_or(|token| expiry::is_of(&status, token));
+    let is_in_use = token.is_none_or(|token| token::is_known(&status, token));
     conditions::expiry(&mut status, account, observed, is_in_use, seen, now);
     let observed =
         Observed { last_read: progress.read_time.or(observed.last_read), token: token.cloned(), ..observed.clone() };
@@ -106,9 +105,7 @@ pub fn settle(account: &SpotifyAccount, observed: &Observed, progress: &Progress
 
     let worth_writing = ride_along_removed(&before) != ride_along_removed(&status);
     let mut announcements = announcements::between(&before, &status);
-    if put_back_time(&before).is_none() && put_back_time(&status).is_some() {
-        announcements.push(announcements::put_back(&account.spec.token_secret_ref.name));
-    }
+    announcements.extend(announcements::put_back(&before, &status, &account.spec.token_secret_ref.name));
     if account.spec.suspend && schedule::requested(account).is_some() {
         announcements.push(announcements::refused_while_suspended());
     }
@@ -237,10 +234,6 @@ fn requeue(account: &SpotifyAccount, observed: &Observed, now: Timestamp) -> Sig
 /// Whether this pass replaced the access token and stored it.
 fn refreshed(progress: &Progress) -> bool {
     matches!(progress.refresh, Some(RefreshOutcome::Refreshed { .. }))
-}
-
-fn put_back_time(status: &SpotifyAccountStatus) -> Option<&Time> {
-    status.authorization.as_ref()?.put_back_time.as_ref()
 }
 
 /// Whether Spotify said that the token belongs to somebody else than before.

@@ -149,6 +149,10 @@ fn settle_one(
             };
             stop(state, TargetState::Unauthorized, Reason::TargetUnauthorized, whose, now);
         }
+        Some(Delivery::ClientRefused { reason }) => {
+            let message = format!("{reason}: whoever owns ScrobbleTarget {} must correct its keys", entry.name);
+            stop(state, TargetState::Failing, Reason::ClientCredentialsInvalid, &message, now);
+        }
         Some(Delivery::Suspended) => {
             let gone = "the receiver answered 410 Gone: change or remove the target";
             stop(state, TargetState::Suspended, Reason::TargetSuspended, gone, now);

@@ -15,6 +15,7 @@ use crate::plan::problem::{Problem, blocking};
 use crate::plan::schedule::Due;
 use crate::plan::sign_in;
 use crate::plan::step::{Progress, RefreshOutcome, SecretTrouble};
+use crate::plan::token::is_known;
 use crate::plan::{client, token};
 
 /// What a pass means for the account as a whole.
@@ -178,13 +179,8 @@ fn dead(
 ) -> Problem {
     let status = account.status.as_ref();
     let authorized = token.and_then(|token| token.authorized_at).or_else(|| {
-        let known = status?.authorization.as_ref()?;
-        let id = known.authorization_id.as_deref()?.trim_start_matches(token::UNVERIFIED);
-        known
-            .authorized_time
-            .as_ref()
-            .filter(|_| token.is_some_and(|token| token.authorization_id == id))
-            .map(|time| time.0)
+        let status = status.filter(|status| token.is_some_and(|token| is_known(status, token)))?;
+        Some(status.authorization.as_ref()?.authorized_time.as_ref()?.0)
     });
     let too_old = authorized.is_some_and(|time| now.duration_since(time) >= AUTHORIZATION_LIFE);
     let (reason, what) = match interrupted {
@@ -219,9 +215,8 @@ fn interruption_told(
     interrupted: Option<Interruption>,
 ) -> Option<(Reason, String)> {
     let status = account.status.as_ref().filter(|_| !matches!(interrupted, Some(Interruption::Claimed { .. })))?;
-    let id = status.authorization.as_ref()?.authorization_id.as_deref()?.trim_start_matches(token::UNVERIFIED);
     let told = find_condition(&status.conditions, ConditionType::Authorized)?;
-    let same = token.is_some_and(|token| token.authorization_id == id);
+    let same = token.is_some_and(|token| is_known(status, token));
     (same && told.status == "False" && told.reason == Reason::RefreshInterrupted.as_str())
         .then(|| (Reason::RefreshInterrupted, told.message.clone()))
 }

@@ -233,12 +233,12 @@ async fn a_lost_answer_is_unknown_and_a_request_that_never_left_is_not() {
     let unsent = |trouble| Submission::all(2, &Delivery::NotNow { retry_after: None, trouble });
     assert_eq!(closed, unsent(Trouble::Unreachable));
     let silent = server(ok()).await;
-    let private = service(&silent.uri()).submit(&client(&[]), &plays).await;
+    let private = service(&silent.uri()).submit(&client(&[]), &plays).await.submission;
     assert_eq!(private, unsent(Trouble::AddressRefused));
     let named = silent.uri().replace("127.0.0.1", "localhost");
-    assert_eq!(service(&named).submit(&client(&[]), &plays).await, unsent(Trouble::AddressRefused));
+    assert_eq!(service(&named).submit(&client(&[]), &plays).await.submission, unsent(Trouble::AddressRefused));
     let userinfo = silent.uri().replace("http://", "http://user:word@");
-    let refused = service(&userinfo).submit(&open_client(), &plays).await;
+    let refused = service(&userinfo).submit(&open_client(), &plays).await.submission;
     assert_eq!(refused, unsent(Trouble::UrlRefused("it holds a user name or password")));
     assert!(silent.received_requests().await.unwrap().is_empty());
 }

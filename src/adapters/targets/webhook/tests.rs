@@ -180,7 +180,7 @@ async fn the_key_stands_for_listener_millisecond_uri_and_target_and_for_nothing_
 async fn a_repeat_is_the_same_request() {
     let server = server(status(503)).await;
     for _ in 0..2 {
-        service(&server.uri()).submit(&open_client(), &scrobbles(1)).await;
+        service(&server.uri()).submit(&open_client(), &scrobbles(1)).await.submission;
     }
     let requests = server.received_requests().await.unwrap();
     assert_eq!(requests.len(), 2);
@@ -260,7 +260,7 @@ async fn third_play(answer: ResponseTemplate) -> (Submission, usize) {
     Mock::given(any()).respond_with(answer).up_to_n_times(1).with_priority(2).mount(&server).await;
     Mock::given(any()).respond_with(status(200)).with_priority(3).mount(&server).await;
     let deadline = Duration::from_secs(5);
-    let submission = service(&server.uri()).submit_within(deadline, &open_client(), &scrobbles(5)).await;
+    let submission = service(&server.uri()).submit_within(deadline, &open_client(), &scrobbles(5)).await.submission;
     (submission, server.received_requests().await.unwrap().len())
 }
 
@@ -309,12 +309,12 @@ async fn a_lost_answer_is_unknown_and_a_request_that_never_left_is_not() {
     let unsent = |trouble| Delivery::NotNow { retry_after: None, trouble };
     assert_eq!(only(closed), unsent(Trouble::Unreachable));
     let silent = server(status(200)).await;
-    let private = service(&silent.uri()).submit(&client(&[]), &plays).await;
+    let private = service(&silent.uri()).submit(&client(&[]), &plays).await.submission;
     assert_eq!(only(private), unsent(Trouble::AddressRefused));
     let by_name = silent.uri().replace("127.0.0.1", "localhost");
-    assert_eq!(only(service(&by_name).submit(&client(&[]), &plays).await), unsent(Trouble::AddressRefused));
+    assert_eq!(only(service(&by_name).submit(&client(&[]), &plays).await.submission), unsent(Trouble::AddressRefused));
     let userinfo = silent.uri().replace("http://", "http://user:word@");
-    let refused = service(&userinfo).submit(&open_client(), &plays).await;
+    let refused = service(&userinfo).submit(&open_client(), &plays).await.submission;
     assert_eq!(only(refused), unsent(Trouble::UrlRefused("it holds a user name or password")));
     assert!(silent.received_requests().await.unwrap().is_empty());
     assert_eq!(service(&silent.uri()).check_credentials(&open_client()).await, None, "a receiver cannot be asked");
