@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-use super::play::Heard;
+use super::play::{Heard, Play};
 
 /// How many plays the ledger remembers: twice what Spotify shows, so that a page never outlives it.
 pub const CAPACITY: usize = 100;
@@ -23,6 +23,8 @@ pub enum Mark {
     Delivered,
     /// The target will never accept it.
     Quarantined,
+    /// Not delivered, and the journal had no room for it: it waits for as long as Spotify shows it.
+    Unkept,
 }
 
 /// A target the ledger has marks for: an entry name together with what it refers to.
@@ -60,6 +62,18 @@ pub struct Ledger {
     pub forgotten_ms: Option<i64>,
     /// Plays at or before `forgotten_ms` that a page showed and that were counted as lost, by their URI's short hash.
     pub counted_lost: Vec<u32>,
+    /// Journal entries that were delivered and perhaps not taken out of the journal yet.
+    pub settled: Vec<SettledEntries>,
+}
+
+/// Journal entries that a target has by now: what follows on a crash before the journal was written knows that they were
+/// counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettledEntries {
+    /// The target.
+    pub attachment: [u8; 6],
+    /// Runs of numbers, ascending: the first and how many.
+    pub runs: Vec<(u64, u64)>,
 }
 
 /// What identifies a play in the ledger.
@@ -78,6 +92,16 @@ impl Identity {
     pub fn of(heard: &Heard) -> Self {
         let title = heard.title_and_artist().map_or(0, |(title, artist)| short_hash(&[title, artist]).max(1));
         Self { played_ms: heard.played_at().as_millisecond(), uri: short_hash(&[heard.uri()]), title }
+    }
+
+    /// The identity of a play.
+    pub fn of_play(play: &Play) -> Self {
+        let artist = play.artists.first().map_or("", String::as_str);
+        Self {
+            played_ms: play.played_at.as_millisecond(),
+            uri: short_hash(&[&play.uri]),
+            title: short_hash(&[&play.title, artist]).max(1),
+        }
     }
 
     /// Whether two identities are one play: the same URI less than 30 s apart, or the same `played_at` with the same
@@ -129,6 +153,8 @@ impl Ledger {
 
     /// Forgets attachments that are gone, and their marks.
     pub fn retain_attachments(&mut self, keep: impl Fn(&Attachment) -> bool) {
+        let ids: Vec<[u8; 6]> = self.attachments.iter().filter(|known| keep(known)).map(|known| known.id).collect();
+        self.settled.retain(|known| ids.contains(&known.attachment));
         let kept: Vec<bool> = self.attachments.iter().map(&keep).collect();
         let mut index = kept.iter();
         self.attachments.retain(|_| *index.next().unwrap_or(&true));
@@ -163,6 +189,36 @@ impl Ledger {
         }
     }
 
+    /// Whether a target has a journal entry, by its number.
+    pub fn is_settled(&self, attachment: [u8; 6], number: u64) -> bool {
+        let runs = self.settled.iter().filter(|settled| settled.attachment == attachment).flat_map(|known| &known.runs);
+        runs.into_iter().any(|(first, count)| (*first..first + count).contains(&number))
+    }
+
+    /// Notes that a target has a journal entry.
+    pub fn settle(&mut self, attachment: [u8; 6], number: u64) {
+        if self.is_settled(attachment, number) {
+            return;
+        }
+        let mut numbers = vec![number];
+        match self.settled.iter_mut().find(|settled| settled.attachment == attachment) {
+            Some(known) => {
+                numbers.extend(known.runs.iter().flat_map(|(first, count)| *first..first + count));
+                known.runs = runs(numbers);
+            }
+            None => self.settled.push(SettledEntries { attachment, runs: runs(numbers) }),
+        }
+    }
+
+    /// Forgets the numbers of entries that the journal does not hold any more.
+    pub fn retain_settled(&mut self, is_held: impl Fn([u8; 6], u64) -> bool) {
+        for known in &mut self.settled {
+            let numbers = known.runs.iter().flat_map(|(first, count)| *first..first + count);
+            known.runs = runs(numbers.filter(|number| is_held(known.attachment, *number)).collect());
+        }
+        self.settled.retain(|known| !known.runs.is_empty());
+    }
+
     /// Forgets the oldest rows beyond [`CAPACITY`].
     pub fn prune(&mut self) {
         let surplus = self.rows.len().saturating_sub(CAPACITY);
@@ -173,6 +229,18 @@ impl Ledger {
         let surplus = self.counted_lost.len().saturating_sub(CAPACITY);
         self.counted_lost.drain(..surplus);
     }
+}
+
+fn runs(mut numbers: Vec<u64>) -> Vec<(u64, u64)> {
+    numbers.sort_unstable();
+    let mut runs: Vec<(u64, u64)> = Vec::new();
+    for number in numbers {
+        match runs.last_mut() {
+            Some((first, count)) if *first + *count == number => *count += 1,
+            _ => runs.push((number, 1)),
+        }
+    }
+    runs
 }
 
 fn short_hash(parts: &[&str]) -> u32 {

@@ -1,19 +1,24 @@
 //! The ledger as text for `status.ledger`: versioned, compact, opaque to everybody else.
 //!
-//! Version 1, then base64: attachments (count; id, time, initial), the newest forgotten time, the counted losses, rows
-//! (count; time as a difference to the row before, two short hashes, two bits a mark). Whole numbers are little-endian
+//! In base64: the version; attachments (count; id, time, initial), the newest forgotten time, the counted losses, rows
+//! (count; time as a difference to the row before, two short hashes, two bits a mark); since version 2 also the settled
+//! journal entries (count; id, runs: count; first as a difference to the end of the run before, length). Whole numbers are little-endian
 //! base-128 (LEB128), signed ones zigzag first.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
-use super::ledger::{Attachment, Ledger, Mark, Row};
+use super::ledger::{Attachment, Ledger, Mark, Row, SettledEntries};
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// The version before: without settled journal entries.
+const VERSION_1: u8 = 1;
 /// What an API server would have to be fooled to hold: larger texts are not looked at.
 const MAXIMUM_TEXT_BYTES: usize = 8 * 1024;
 const MAXIMUM_ATTACHMENTS: u64 = 64;
 const MAXIMUM_ROWS: u64 = 1024;
+/// More runs than this are not kept: a crash right now would then count a delivery twice, and nothing else.
+const MAXIMUM_RUNS: usize = 24;
 
 /// The text in `status.ledger` is not a ledger that this version can read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -51,6 +56,20 @@ pub fn encode(ledger: &Ledger) -> String {
             bytes.push(marks.iter().enumerate().fold(0, |byte, (index, mark)| byte | (bits(*mark) << (index * 2))));
         }
     }
+    unsigned(&mut bytes, ledger.settled.len() as u64);
+    let mut room = MAXIMUM_RUNS;
+    for settled in &ledger.settled {
+        bytes.extend_from_slice(&settled.attachment);
+        let kept = &settled.runs[..settled.runs.len().min(room)];
+        room -= kept.len();
+        unsigned(&mut bytes, kept.len() as u64);
+        let mut end = 0;
+        for (first, count) in kept {
+            unsigned(&mut bytes, first - end);
+            unsigned(&mut bytes, *count);
+            end = first + count;
+        }
+    }
     STANDARD_NO_PAD.encode(bytes)
 }
 
@@ -68,9 +87,7 @@ pub fn decode(text: &str) -> Result<Ledger, UnreadableLedger> {
 }
 
 fn read(reader: &mut Reader<'_>) -> Option<Ledger> {
-    if reader.byte()? != VERSION {
-        return None;
-    }
+    let version = reader.byte().filter(|version| matches!(*version, VERSION_1 | VERSION))?;
     let mut ledger = Ledger::default();
     let attachments = reader.unsigned().filter(|count| *count <= MAXIMUM_ATTACHMENTS)?;
     for _ in 0..attachments {
@@ -102,7 +119,29 @@ fn read(reader: &mut Reader<'_>) -> Option<Ledger> {
         }
         ledger.rows.push(Row { played_ms: before, uri, title, marks });
     }
+    if version == VERSION {
+        read_settled(reader, &mut ledger)?;
+    }
     Some(ledger)
+}
+
+fn read_settled(reader: &mut Reader<'_>, ledger: &mut Ledger) -> Option<()> {
+    let targets = reader.unsigned().filter(|count| *count <= MAXIMUM_ATTACHMENTS)?;
+    for _ in 0..targets {
+        let attachment = reader.take::<6>()?;
+        let count = reader.unsigned().filter(|count| *count <= MAXIMUM_RUNS as u64)?;
+        let mut runs = Vec::new();
+        let mut end: u64 = 0;
+        for _ in 0..count {
+            let first = end.checked_add(reader.unsigned()?)?;
+            // A journal holds no more entries than this.
+            let length = reader.unsigned().filter(|length| *length <= 65_536)?;
+            end = first.checked_add(length)?;
+            runs.push((first, length));
+        }
+        ledger.settled.push(SettledEntries { attachment, runs });
+    }
+    Some(())
 }
 
 fn bits(mark: Mark) -> u8 {
@@ -110,6 +149,7 @@ fn bits(mark: Mark) -> u8 {
         Mark::Open => 0,
         Mark::Delivered => 1,
         Mark::Quarantined => 2,
+        Mark::Unkept => 3,
     }
 }
 
@@ -118,7 +158,7 @@ fn mark(bits: u8) -> Option<Mark> {
         0 => Some(Mark::Open),
         1 => Some(Mark::Delivered),
         2 => Some(Mark::Quarantined),
-        _ => None,
+        _ => Some(Mark::Unkept),
     }
 }
 
@@ -183,7 +223,7 @@ mod tests {
             let attachment = (any::<[u8; 6]>(), any::<i64>(), any::<bool>())
                 .prop_map(|(id, attached_ms, initial)| Attachment { id, attached_ms, initial });
             let marks = prop::collection::vec(
-                prop_oneof![Just(Mark::Open), Just(Mark::Delivered), Just(Mark::Quarantined)],
+                prop_oneof![Just(Mark::Open), Just(Mark::Delivered), Just(Mark::Quarantined), Just(Mark::Unkept)],
                 attachments,
             );
             let row = (0_i64..4_102_444_800_000, any::<u32>(), any::<u32>(), marks)
@@ -193,12 +233,16 @@ mod tests {
                 prop::collection::vec(row, 0..100),
                 prop::option::of(0_i64..4_102_444_800_000),
                 prop::collection::vec(any::<u32>(), 0..50),
+                prop::collection::vec((any::<[u8; 6]>(), prop::collection::btree_set(0_u64..40, 1..8)), 0..3),
             )
-                .prop_map(|(attachments, rows, forgotten_ms, counted_lost)| Ledger {
-                    attachments,
-                    rows,
-                    forgotten_ms,
-                    counted_lost,
+                .prop_map(|(attachments, rows, forgotten_ms, counted_lost, delivered)| {
+                    let mut ledger = Ledger { attachments, rows, forgotten_ms, counted_lost, settled: Vec::new() };
+                    for (attachment, number) in
+                        delivered.iter().flat_map(|(id, numbers)| numbers.iter().map(move |number| (*id, *number)))
+                    {
+                        ledger.settle(attachment, number);
+                    }
+                    ledger
                 })
         })
     }
@@ -242,7 +286,8 @@ mod tests {
         let text = encode(&Ledger::default());
         assert!(decode(&text[..text.len() - 1]).is_err());
         assert!(decode("").is_err());
-        assert!(decode(&STANDARD_NO_PAD.encode([2, 0, 0, 0, 0])).is_err());
+        assert!(decode(&STANDARD_NO_PAD.encode([3, 0, 0, 0, 0, 0])).is_err());
+        assert_eq!(decode(&STANDARD_NO_PAD.encode([1, 0, 0, 0, 0])), Ok(Ledger::default()), "the version before");
         assert!(decode(&STANDARD_NO_PAD.encode([1, 0, 0, 0, 0, 0])).is_err(), "trailing bytes");
     }
 }

@@ -2,6 +2,8 @@
 
 pub mod answer;
 pub mod digest;
+pub mod journal;
+pub mod journal_codec;
 pub mod ledger;
 pub mod ledger_codec;
 pub mod listener;

@@ -1,158 +1,198 @@
-//! Which plays go to which target: decided from the ledger, never from a cursor.
+//! What is sent to which target now.
 
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::observed::{Observed, TargetEntry};
-use super::step::{Progress, Step};
-use super::{reference, schedule};
+use super::open::{self, OpenPlay, Sources, open_plays, sent_time};
+pub use super::open::{is_first_read, ledger};
+use super::step::{Batch, Progress, Step, TargetProgress};
+use super::{foreign, reference, schedule};
 use crate::api::condition::Reason;
 use crate::api::v1alpha1::{
-    AccountTarget, AccountTargetStatus, PlayTimestamp, ScrobbleTarget, SpotifyAccount, SpotifyAccountStatus,
-    TargetState, TargetType,
+    AccountTarget, AccountTargetStatus, ScrobbleTarget, SpotifyAccount, SpotifyAccountStatus, TargetState, TargetType,
 };
-use crate::domain::answer::{ApiAnswer, Delivery, Submission};
-use crate::domain::ledger::{Attachment, Identity, Ledger, Mark};
-use crate::domain::ledger_codec;
-use crate::domain::play::{Heard, Page, Play};
+use crate::domain::answer::{ApiAnswer, Delivery, Submission, Trouble};
+use crate::domain::journal::Journal;
+use crate::domain::ledger::{Ledger, Mark};
+use crate::domain::play::{Page, Play};
 
-/// What a page added to the ledger.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Absorbed {
-    /// Entries that cannot be scrobbled and were not known.
-    pub skipped: i64,
-    /// Plays that are too old for the ledger to tell whether they were delivered; they are not sent.
-    pub lost: i64,
-}
+/// How many plays a target is sent in one pass; the next pass follows at once. What was taken is recorded in between.
+const PLAYS_IN_A_PASS: usize = 300;
+/// A request that the service failed over so often is taken apart.
+const FAILURES_OF_A_BATCH: u8 = 3;
+/// Chosen seconds are written down so often in a pass; whoever takes them in between is left the field until the next.
+const PLACINGS_IN_A_PASS: u32 = 3;
+/// How long a target that refuses the listener's key, or wants no more, is left alone.
+pub const REFUSED_WAIT: SignedDuration = SignedDuration::from_hours(1);
 
-/// The ledger of an account; empty where there is none, or none that this version can read.
-pub fn ledger(status: &SpotifyAccountStatus) -> Ledger {
-    status.ledger.as_deref().and_then(|text| ledger_codec::decode(text).ok()).unwrap_or_default()
-}
-
-/// Attaches the account's targets: those that are there at the first successful read receive from `sync.startTime`.
-pub fn attach(ledger: &mut Ledger, account: &SpotifyAccount, namespace: &str, first_read: bool, now: Timestamp) {
-    let id = |target: &AccountTarget| attachment_id(target, namespace);
-    let ids: Vec<[u8; 6]> = account.spec.targets.iter().map(id).collect();
-    ledger.retain_attachments(|attachment| ids.contains(&attachment.id));
-    for id in ids {
-        ledger.attach(Attachment { id, attached_ms: now.as_millisecond(), initial: first_read });
+/// The page that plays are taken from: the one of this pass, or the one that waits.
+pub(super) fn page<'a>(observed: &'a Observed, progress: &'a Progress) -> Option<&'a Arc<Page>> {
+    match &progress.page {
+        Some(ApiAnswer::Found(page)) => Some(page),
+        _ => observed.waiting_page.as_ref(),
     }
 }
 
-/// The ledger's name of a target entry: the entry together with what it refers to.
-pub fn attachment_id(target: &AccountTarget, namespace: &str) -> [u8; 6] {
-    Attachment::id_of(&target.name, target.target_ref.namespace_or(namespace), &target.target_ref.name)
+/// The journal, if it is known: one that can be neither read nor written counts as empty.
+pub(super) fn journal(observed: &Observed) -> Option<Arc<Journal>> {
+    let view = &observed.journal;
+    view.journal.clone().or_else(|| view.trouble.as_ref().map(|_| Arc::default()))
 }
 
-/// Adds what a page shows to the ledger.
-pub fn absorb(ledger: &mut Ledger, page: &Page) -> Absorbed {
-    let mut absorbed = Absorbed::default();
-    for heard in &page.entries {
-        let identity = Identity::of(heard);
-        if ledger.find(&identity).is_some() {
-            continue;
-        }
-        if ledger.forgotten_ms.is_some_and(|forgotten| identity.played_ms <= forgotten) {
-            if matches!(heard, Heard::Play(_)) && !ledger.counted_lost.contains(&identity.uri) {
-                ledger.counted_lost.push(identity.uri);
-                absorbed.lost += 1;
-            }
-            continue;
-        }
-        ledger.insert(identity);
-        absorbed.skipped += i64::from(matches!(heard, Heard::Skipped(_)));
-    }
-    absorbed
+/// Whether the journal is to be read first: it never was, or could not be.
+pub(super) fn needs_journal(observed: &Observed, progress: &Progress) -> bool {
+    progress.journal.is_none() && (observed.journal.journal.is_none() || observed.journal.trouble.is_some())
 }
 
-/// The plays of a page that a target should have and does not, oldest first, each once.
-pub fn open_plays<'a>(
+/// The ledger with what is attached by now and what the page shows.
+pub(super) fn up_to_date(
     account: &SpotifyAccount,
-    target: &AccountTarget,
-    namespace: &str,
-    ledger: &Ledger,
-    page: &'a Page,
-) -> Vec<&'a Play> {
-    let Some(position) = ledger.position(attachment_id(target, namespace)) else { return Vec::new() };
-    let from = start(account, target, &ledger.attachments[position]);
-    let mut rows_seen = Vec::new();
-    let mut plays: Vec<&Play> = Vec::new();
-    for heard in &page.entries {
-        let (Heard::Play(play), Some(row)) = (heard, ledger.find(&Identity::of(heard))) else { continue };
-        let open = ledger.rows[row].marks.get(position) == Some(&Mark::Open);
-        if open && play.played_at >= from && !rows_seen.contains(&row) {
-            rows_seen.push(row);
-            plays.push(play);
-        }
-    }
-    plays.sort_by_key(|play| play.played_at);
-    plays
-}
-
-/// From when on a target receives plays.
-fn start(account: &SpotifyAccount, target: &AccountTarget, attachment: &Attachment) -> Timestamp {
-    let own = target.start_time.as_ref().map(|time| time.0);
-    let accounts = account.spec.sync.start_time.as_ref().map(|time| time.0);
-    let usual = if attachment.initial { accounts.unwrap_or(Timestamp::MIN) } else { attachment.attached_time() };
-    own.unwrap_or(usual)
-}
-
-/// The second that a target is told for a play, rounded down.
-pub fn sent_time(target: &ScrobbleTarget, play: &Play) -> Timestamp {
-    let end = play.played_at.as_millisecond();
-    let length = match target.spec.timestamp {
-        PlayTimestamp::PlayedAt => 0,
-        PlayTimestamp::EstimatedStart => play.duration_ms.unwrap_or(0),
-    };
-    Timestamp::from_second(end.saturating_sub(length).div_euclid(1000)).unwrap_or(play.played_at)
-}
-
-/// The requests to make now, target by target.
-pub(super) fn batches(account: &SpotifyAccount, observed: &Observed, progress: &Progress, now: Timestamp) -> Vec<Step> {
-    let page = match &progress.page {
-        Some(ApiAnswer::Found(page)) => page,
-        _ => match &observed.waiting_page {
-            Some(page) => page,
-            None => return Vec::new(),
-        },
-    };
+    observed: &Observed,
+    progress: &Progress,
+    journal: &Journal,
+    now: Timestamp,
+) -> Ledger {
     let status = account.status.clone().unwrap_or_default();
-    let mut ledger = ledger(&status);
-    if progress.page.is_some() {
-        attach(&mut ledger, account, &observed.namespace, is_first_read(&status), now);
-        absorb(&mut ledger, page);
+    let mut ledger = open::ledger(&status);
+    if let Some(page) = page(observed, progress) {
+        open::attach(&mut ledger, account, &observed.namespace, open::is_first_read(&status), now);
+        open::absorb(&mut ledger, page, journal);
     }
-    let targets = account.spec.targets.iter().zip(&observed.targets);
-    targets
-        .filter_map(|(target, entry)| {
-            let found = reference::deliverable(target, entry, observed).ok()?;
-            let usable = matches!(progress.credentials.get(&entry.entry), Some(Ok(_)))
-                || (entry.prepared && !progress.credentials.contains_key(&entry.entry));
-            if !usable || !may_send(account, entry, progress, now) {
-                return None;
-            }
-            let batches = match progress.deliveries.get(&entry.entry) {
-                None => {
-                    let plays = open_plays(account, target, &observed.namespace, &ledger, page);
-                    let plays: Vec<Arc<Play>> = plays.into_iter().cloned().map(Arc::new).collect();
-                    plays.chunks(batch_size(found)).map(<[_]>::to_vec).collect()
-                }
-                Some(done) => halves(&done.submissions),
-            };
-            (!batches.is_empty()).then(|| Step::Deliver { entry: entry.entry.clone(), batches })
+    ledger
+}
+
+/// What is left to do for the plays that are known: check credentials, look around, write seconds down, send.
+pub(super) fn steps(account: &SpotifyAccount, observed: &Observed, progress: &Progress, now: Timestamp) -> Vec<Step> {
+    let Some(journal) = journal(observed) else { return Vec::new() };
+    let checks: Vec<Step> = usable(account, observed, progress)
+        .filter(|(_, _, entry)| needs_check(account, entry, progress))
+        .map(|(_, _, entry)| Step::Verify { entry: entry.entry.clone() })
+        .collect();
+    if !checks.is_empty() {
+        return checks;
+    }
+    let ledger = up_to_date(account, observed, progress, &journal, now);
+    let page = page(observed, progress).map(AsRef::as_ref);
+    let sources =
+        Sources { ledger: &ledger, page, journal: &journal, retry: schedule::retry_requested(account).is_some() };
+    usable(account, observed, progress)
+        .filter(|(_, _, entry)| may_send(account, entry, progress, now))
+        .filter_map(|(target, found, entry)| {
+            let open = || open_plays(account, target, &observed.namespace, &sources);
+            step(account, target, found, entry, progress, &open, now)
         })
         .collect()
 }
 
-/// Whether no successful read was ever recorded.
-pub fn is_first_read(status: &SpotifyAccountStatus) -> bool {
-    status.sync.as_ref().is_none_or(|sync| sync.last_sync_time.is_none())
+/// Target entries whose target and Secrets can be used.
+fn usable<'a>(
+    account: &'a SpotifyAccount,
+    observed: &'a Observed,
+    progress: &'a Progress,
+) -> impl Iterator<Item = (&'a AccountTarget, &'a ScrobbleTarget, &'a TargetEntry)> {
+    let targets = account.spec.targets.iter().zip(&observed.targets);
+    targets.filter_map(|(target, entry)| {
+        let found = reference::deliverable(target, entry, observed).ok()?;
+        let usable = matches!(progress.credentials.get(&entry.entry), Some(Ok(_)))
+            || (entry.prepared && !progress.credentials.contains_key(&entry.entry));
+        (usable && entry.holder.is_none()).then_some((target, found, entry))
+    })
+}
+
+/// Whether the service was never asked about these credentials, or refused them and a human asks.
+fn needs_check(account: &SpotifyAccount, entry: &TargetEntry, progress: &Progress) -> bool {
+    let Some(id) = &entry.credentials_id else { return false };
+    let known = account.status.as_ref().and_then(|status| status.target(&entry.entry));
+    let checked = known.is_some_and(|known| known.credentials_id.as_ref() == Some(id));
+    let refused = known.is_some_and(|known| known.state == TargetState::Unauthorized || is_for_its_client(known));
+    // A server that is of another kind than the target says is not sent to unless it has become one.
+    let misused = known.is_some_and(|known| known.reason.as_deref() == Some(Reason::ConfigurationInvalid.as_str()));
+    let again = misused || (refused && schedule::requested(account).is_some());
+    (!checked || again) && !progress.checks.contains_key(&entry.entry)
+}
+
+fn step(
+    account: &SpotifyAccount,
+    target: &AccountTarget,
+    found: &ScrobbleTarget,
+    entry: &TargetEntry,
+    progress: &Progress,
+    open: &dyn Fn() -> Vec<OpenPlay>,
+    now: Timestamp,
+) -> Option<Step> {
+    let name = || entry.entry.clone();
+    let batches = match progress.deliveries.get(&entry.entry) {
+        Some(done) => return again(done, &entry.entry),
+        None => {
+            let plays: Vec<OpenPlay> = open().into_iter().filter(|open| is_sendable(open, entry)).collect();
+            let plays: Vec<OpenPlay> = plays
+                .into_iter()
+                .filter(|open| refused(found, &open.play, now).is_none())
+                .take(PLAYS_IN_A_PASS)
+                .collect();
+            let known = account.status.as_ref().and_then(|status| status.target(&target.name));
+            match foreign::survey(found, known, plays.len(), progress.surveys.get(&entry.entry), account) {
+                foreign::Survey::Ask => {
+                    let plays = plays.into_iter().map(|open| open.play).collect();
+                    return Some(Step::Survey { entry: name(), plays });
+                }
+                foreign::Survey::Hold => return None,
+                foreign::Survey::Send => requests(found, &plays),
+            }
+        }
+    };
+    (!batches.is_empty()).then(|| Step::Deliver { entry: name(), batches })
+}
+
+/// What follows on requests of this pass: seconds that were chosen are written down and then sent; what was refused
+/// because of one play is cut in two.
+fn again(done: &TargetProgress, entry: &str) -> Option<Step> {
+    if !done.chosen.is_empty() && done.placings < PLACINGS_IN_A_PASS {
+        return Some(Step::Place { entry: entry.to_owned(), seconds: done.chosen.clone() });
+    }
+    let placed = done.placed.iter().map(|play| single(play, false));
+    let batches: Vec<Batch> = placed.chain(halves(&done.submissions)).collect();
+    (!batches.is_empty()).then(|| Step::Deliver { entry: entry.to_owned(), batches })
+}
+
+/// Whether a play may be sent: it is not parked, or something got through since.
+pub(super) fn is_sendable(open: &OpenPlay, entry: &TargetEntry) -> bool {
+    !open.wait.parked || entry.moved_on
+}
+
+/// Why a service would never take a play, or not yet, as its documented rules say; it is not sent then.
+pub(super) fn refused(_target: &ScrobbleTarget, _play: &Play, _now: Timestamp) -> Option<Delivery> {
+    None
+}
+
+/// The requests for plays, oldest first. Plays that the service failed over go alone.
+fn requests(target: &ScrobbleTarget, plays: &[OpenPlay]) -> Vec<Batch> {
+    let suspect = |open: &OpenPlay| open.wait.failures >= FAILURES_OF_A_BATCH;
+    let size = batch_size(target);
+    let mut batches: Vec<Batch> = Vec::new();
+    for run in plays.chunk_by(|one, other| suspect(one) == suspect(other)) {
+        if run.first().is_some_and(suspect) {
+            batches.extend(run.iter().map(|open| single(&open.play, true)));
+        } else {
+            let plays: Vec<Arc<Play>> = run.iter().map(|open| Arc::clone(&open.play)).collect();
+            batches.extend(plays.chunks(size).map(|plays| Batch { plays: plays.to_vec(), last_try: false }));
+        }
+    }
+    batches
+}
+
+fn single(play: &Arc<Play>, last_try: bool) -> Batch {
+    Batch { plays: vec![Arc::clone(play)], last_try }
 }
 
 /// Whether a target may be sent to: it is not waiting after a failure, or what it waited for was changed.
 fn may_send(account: &SpotifyAccount, entry: &TargetEntry, progress: &Progress, now: Timestamp) -> bool {
+    match progress.checks.get(&entry.entry) {
+        None | Some(Delivery::NotNow { .. } | Delivery::Unknown(_)) => {}
+        Some(answer) => return matches!(answer, Delivery::Accepted | Delivery::AlreadyThere),
+    }
     let Some(known) = account.status.as_ref().and_then(|status| status.target(&entry.entry)) else { return true };
     let waits = known.next_attempt_time.as_ref().is_some_and(|next| next.0 > now);
     // A human asks, or wrote another spec: a key that was refused is tried again. A breaker is not passed.
@@ -161,7 +201,10 @@ fn may_send(account: &SpotifyAccount, entry: &TargetEntry, progress: &Progress, 
         _ if !waits => true,
         TargetState::Unauthorized => asked || is_renewed(progress, &entry.entry),
         TargetState::Suspended => asked,
-        _ => false,
+        _ => {
+            known.reason.as_deref() == Some(Reason::ClientCredentialsInvalid.as_str())
+                && is_renewed(progress, &entry.entry)
+        }
     }
 }
 
@@ -174,13 +217,15 @@ fn batch_size(target: &ScrobbleTarget) -> usize {
     let size = match target.spec.target_type {
         TargetType::ListenBrainz => target.spec.listen_brainz.clone().unwrap_or_default().batch_size,
         TargetType::LastFm => 50,
-        TargetType::Maloja | TargetType::Webhook => 1,
+        // The driver sends these one by one; a request of many only saves rounds.
+        TargetType::Maloja => 50,
+        TargetType::Webhook => 1,
     };
     usize::try_from(size).unwrap_or(1).max(1)
 }
 
 /// A request that was refused because of one of its plays is cut in two, until that play is alone.
-fn halves(submissions: &[(Vec<Arc<Play>>, Submission)]) -> Vec<Vec<Arc<Play>>> {
+fn halves(submissions: &[(Vec<Arc<Play>>, Submission)]) -> Vec<Batch> {
     let mut open: Vec<&Vec<Arc<Play>>> = Vec::new();
     for (plays, submission) in submissions {
         // Answers come in the order of the requests: a later one for the same plays settles an earlier refusal.
@@ -195,7 +240,76 @@ fn halves(submissions: &[(Vec<Arc<Play>>, Submission)]) -> Vec<Vec<Arc<Play>>> {
             [first.to_vec(), second.to_vec()]
         })
         .filter(|half| !submissions.iter().any(|(sent, _)| sent == half))
+        .map(|plays| Batch { plays, last_try: false })
         .collect()
+}
+
+/// An answer as it counts: a service that fails over a play alone, after it has failed over it before, will never take it.
+pub fn judged(submission: Submission, last_try: bool) -> Submission {
+    match submission {
+        Submission::Each(deliveries) if last_try => Submission::Each(
+            deliveries
+                .into_iter()
+                .map(|delivery| match delivery {
+                    Delivery::NotNow { trouble: Trouble::OperationFailed, .. } => Delivery::Never {
+                        reason: "the service fails over this play each time, also when it is sent alone".to_owned(),
+                    },
+                    other => other,
+                })
+                .collect(),
+        ),
+        other => other,
+    }
+}
+
+/// Whether the requests to a target go on after this answer.
+pub fn goes_on(submission: &Submission) -> bool {
+    match submission {
+        Submission::BatchRefused => true,
+        Submission::Each(deliveries) => {
+            deliveries.iter().all(|delivery| final_mark(delivery).is_some() || is_about_the_play(delivery))
+        }
+    }
+}
+
+/// Whether an answer that lets a play wait is about its time rather than about the target.
+pub fn is_about_the_play(delivery: &Delivery) -> bool {
+    matches!(delivery, Delivery::NotNow { trouble: Trouble::SecondTaken | Trouble::TooNew, .. })
+}
+
+/// When plays that wait are next offered to a target; none where none waits.
+pub(super) fn next(account: &SpotifyAccount, status: &SpotifyAccountStatus, observed: &Observed) -> Option<Timestamp> {
+    let waits = observed.waiting_page.is_some() || status.targets.iter().any(|target| target.pending > 0);
+    let retry = schedule::retry_requested(account).is_some();
+    if retry && status.targets.iter().any(|target| target.quarantined > 0) {
+        return Some(Timestamp::MIN);
+    }
+    if !waits {
+        return None;
+    }
+    let ledger = open::ledger(status);
+    let journal = journal(observed);
+    let ready = |target: &AccountTarget, entry: &TargetEntry| {
+        let found = reference::deliverable(target, entry, observed).ok().filter(|_| entry.holder.is_none())?;
+        let known = status.target(&target.name)?;
+        if foreign::is_held(found, known) {
+            return None;
+        }
+        let sendable = match &journal {
+            None => known.pending > 0,
+            Some(journal) => {
+                let page = observed.waiting_page.as_deref();
+                let sources = Sources { ledger: &ledger, page, journal, retry: false };
+                open_plays(account, target, &observed.namespace, &sources).iter().any(|open| is_sendable(open, entry))
+            }
+        };
+        match &known.next_attempt_time {
+            _ if !sendable => None,
+            Some(next) => Some(next.0),
+            None => (known.reason.is_none() || foreign::is_told(known)).then_some(Timestamp::MIN),
+        }
+    };
+    account.spec.targets.iter().zip(&observed.targets).filter_map(|(target, entry)| ready(target, entry)).min()
 }
 
 /// Whether a target's Secret that was wrong can be used by now, or holds another key than the one that was refused.
@@ -204,7 +318,9 @@ pub(super) fn is_mended(account: &SpotifyAccount, progress: &Progress) -> bool {
     states.filter(|target| target.reason.is_some()).any(|target| {
         match (target.state, progress.credentials.get(&target.name)) {
             (TargetState::Unauthorized, Some(Ok(credentials))) => credentials.renewed,
-            (TargetState::Failing, Some(Ok(_))) => is_for_its_secret(target.reason.as_deref()),
+            (TargetState::Failing, Some(Ok(credentials))) => {
+                is_for_its_secret(target.reason.as_deref()) || (is_for_its_client(target) && credentials.renewed)
+            }
             _ => false,
         }
     })
@@ -212,7 +328,13 @@ pub(super) fn is_mended(account: &SpotifyAccount, progress: &Progress) -> bool {
 
 /// Whether a target needs another Secret, or another key in it.
 pub(super) fn waits_for_secret(target: &AccountTargetStatus) -> bool {
-    target.state == TargetState::Unauthorized || is_for_its_secret(target.reason.as_deref())
+    target.state == TargetState::Unauthorized
+        || is_for_its_secret(target.reason.as_deref())
+        || is_for_its_client(target)
+}
+
+fn is_for_its_client(target: &AccountTargetStatus) -> bool {
+    target.reason.as_deref() == Some(Reason::ClientCredentialsInvalid.as_str())
 }
 
 /// Whether a target's reason speaks of its Secret.
@@ -243,5 +365,7 @@ pub fn final_mark(delivery: &Delivery) -> Option<Mark> {
     }
 }
 
-/// How long a target that refuses the listener's key, or wants no more, is left alone.
-pub const REFUSED_WAIT: SignedDuration = SignedDuration::from_hours(1);
+/// The second at which a play is sent, in seconds since 1970: the one chosen for it, or its own.
+pub fn second(target: &ScrobbleTarget, play: &Play, chosen: Option<i64>) -> i64 {
+    chosen.unwrap_or_else(|| sent_time(target, play).as_second())
+}

@@ -8,8 +8,13 @@ pub mod breaker;
 pub mod claim;
 pub mod client;
 pub mod delivery;
+pub mod duplicate;
+pub mod foreign;
+pub mod journal;
 pub mod lineage;
+pub mod maloja;
 pub mod observed;
+pub mod open;
 pub mod problem;
 pub mod reference;
 pub mod refresh;
@@ -101,11 +106,12 @@ fn prepare<'a>(
 }
 
 fn deliver(account: &SpotifyAccount, observed: &Observed, progress: &Progress, now: Timestamp) -> Vec<Step> {
-    let missing: Vec<Step> = prepare(account, observed, progress, false).collect();
+    let journal = delivery::needs_journal(observed, progress).then_some(Step::LoadJournal);
+    let missing: Vec<Step> = journal.into_iter().chain(prepare(account, observed, progress, false)).collect();
     if !missing.is_empty() {
         return missing;
     }
-    delivery::batches(account, observed, progress, now)
+    delivery::steps(account, observed, progress, now)
 }
 
 #[cfg(test)]

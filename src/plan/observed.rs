@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::step::SecretTrouble;
 use crate::api::v1alpha1::{ScrobblePlan, ScrobbleTarget, SpotifyApp};
+use crate::domain::journal::Journal;
 use crate::domain::name::ObjectName;
 use crate::domain::play::Page;
 use crate::domain::token::Flow;
@@ -41,6 +43,23 @@ pub struct TargetEntry {
     pub target: Lookup<ScrobbleTarget>,
     /// Whether this process holds the entry's credentials.
     pub prepared: bool,
+    /// Names the credentials that this process holds, where the service can be asked about them.
+    pub credentials_id: Option<String>,
+    /// The older account that serves the same listener there with the same credentials, if there is one.
+    pub holder: Option<ObjectName>,
+    /// Whether a play of ours got through there since the last one whose second was taken.
+    pub moved_on: bool,
+}
+
+/// The journal as this process holds it.
+#[derive(Clone, Debug, Default)]
+pub struct JournalView {
+    /// Its plays; none where it was not read yet.
+    pub journal: Option<Arc<Journal>>,
+    /// Why it can be neither read nor written, if it cannot: plays wait only for as long as Spotify shows them.
+    pub trouble: Option<SecretTrouble>,
+    /// The Secret also holds a journal that no version known here can read.
+    pub set_aside: bool,
 }
 
 /// What is known of a token without its value.
@@ -129,6 +148,8 @@ pub struct Observed {
     pub last_read: Option<Timestamp>,
     /// The last page, while plays of it wait for a target.
     pub waiting_page: Option<Arc<Page>>,
+    /// The plays that wait or were refused.
+    pub journal: JournalView,
     /// Who was on duty when.
     pub duty: Duty,
     /// The operator's own bounds.

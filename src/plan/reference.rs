@@ -60,6 +60,12 @@ pub fn age(account: &SpotifyAccount) -> (Option<Timestamp>, &str) {
     (created, account.metadata.name.as_deref().unwrap_or_default())
 }
 
+/// What accounts of all namespaces are ordered by; the least is the oldest.
+pub fn seniority(account: &SpotifyAccount) -> (Option<Timestamp>, &str, &str) {
+    let (created, name) = age(account);
+    (created, account.metadata.namespace.as_deref().unwrap_or_default(), name)
+}
+
 /// The target of an entry, if it may be used.
 pub fn target<'a>(entry: &'a TargetEntry, observed: &Observed) -> Result<&'a ScrobbleTarget, Problem> {
     let name = &entry.name;

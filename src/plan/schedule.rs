@@ -9,9 +9,9 @@ use super::observed::{Lookup, Observed, TargetEntry};
 use super::settle::expiry::is_warning_due;
 use super::slot::next_slot;
 use super::{client, delivery, problem, reference, refresh};
-use crate::api::RECONCILE_REQUESTED_AT;
 use crate::api::condition::{ConditionType, Reason, find_condition, is_condition_true};
 use crate::api::v1alpha1::{SpotifyAccount, SpotifyAccountStatus};
+use crate::api::{RECONCILE_REQUESTED_AT, RETRY_QUARANTINED_AT};
 use crate::domain::ledger::Ledger;
 
 /// How long an account that waits for a Secret is left before the Secret is looked at again: a change is seen within
@@ -81,7 +81,7 @@ impl Upcoming {
     fn of(account: &SpotifyAccount, observed: &Observed, status: &SpotifyAccountStatus, now: Timestamp) -> Self {
         let read = next_question(account, observed, status, now);
         let refresh = refresh_ahead(read, account, observed, status);
-        Self { read, refresh, delivery: next_delivery(status, observed) }
+        Self { read, refresh, delivery: delivery::next(account, status, observed) }
     }
 
     fn first(&self) -> Timestamp {
@@ -168,6 +168,13 @@ pub fn requested(account: &SpotifyAccount) -> Option<&String> {
     (handled != Some(value)).then_some(value)
 }
 
+/// The value of `retry-quarantined-at` that was not acknowledged yet.
+pub fn retry_requested(account: &SpotifyAccount) -> Option<&String> {
+    let value = account.metadata.annotations.as_ref()?.get(RETRY_QUARANTINED_AT)?;
+    let handled = account.status.as_ref().and_then(|status| status.last_handled_retry_at.as_ref());
+    (handled != Some(value)).then_some(value)
+}
+
 /// An object that was missing or not shared is there now. The watches tell.
 fn reference_resolved(status: &SpotifyAccountStatus, observed: &Observed) -> bool {
     let ready = find_condition(&status.conditions, ConditionType::Ready);
@@ -223,13 +230,6 @@ pub fn waits_for_secret(status: &SpotifyAccountStatus) -> bool {
                     | Reason::TargetUnauthorized
             )
         )
-}
-
-/// When plays that wait are next offered to a target; none where none waits.
-fn next_delivery(status: &SpotifyAccountStatus, observed: &Observed) -> Option<Timestamp> {
-    observed.waiting_page.as_ref()?;
-    let waiting = status.targets.iter().filter(|target| target.pending > 0);
-    waiting.filter_map(|target| target.next_attempt_time.as_ref().map(|next| next.0)).min()
 }
 
 /// When the account is read next, all being well.

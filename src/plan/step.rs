@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::observed::{Interruption, TokenView};
 use super::schedule::Due;
-use crate::domain::answer::{ApiAnswer, Refusal, Submission, Trouble};
+use crate::domain::answer::{ApiAnswer, Delivery, Refusal, Submission, Trouble};
 use crate::domain::listener::Listener;
 use crate::domain::name::ObjectName;
 use crate::domain::play::{Page, Play};
@@ -33,13 +33,43 @@ pub enum Step {
         /// The entry.
         entry: String,
     },
+    /// Read the journal Secret.
+    LoadJournal,
+    /// Ask the service whether it accepts a target entry's credentials.
+    Verify {
+        /// The entry.
+        entry: String,
+    },
+    /// Ask the service whether somebody else has scrobbled these plays, which are about to be sent.
+    Survey {
+        /// The entry.
+        entry: String,
+        /// The plays.
+        plays: Vec<Arc<Play>>,
+    },
+    /// Write down the seconds that were chosen for plays, before they are sent.
+    Place {
+        /// The entry.
+        entry: String,
+        /// The plays and their seconds.
+        seconds: Vec<(Arc<Play>, i64)>,
+    },
     /// Send plays to a target, request after request, until one is not accepted.
     Deliver {
         /// The entry.
         entry: String,
-        /// The plays of each request, oldest first.
-        batches: Vec<Vec<Arc<Play>>>,
+        /// The requests.
+        batches: Vec<Batch>,
     },
+}
+
+/// The plays of one request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batch {
+    /// The plays, oldest first.
+    pub plays: Vec<Arc<Play>>,
+    /// The play is alone, and the service failed over it before: if it does so again, it is the play.
+    pub last_try: bool,
 }
 
 /// Why a Secret cannot be used.
@@ -145,6 +175,14 @@ pub enum RefreshOutcome {
 pub struct TargetProgress {
     /// What was sent, and what became of it.
     pub submissions: Vec<(Vec<Arc<Play>>, Submission)>,
+    /// Plays that are to be sent at other seconds than their own, which are not written down yet.
+    pub chosen: Vec<(Arc<Play>, i64)>,
+    /// Plays whose chosen seconds were written down since they were last tried.
+    pub placed: Vec<Arc<Play>>,
+    /// How often seconds were written down in this pass.
+    pub placings: u32,
+    /// Not to be called before: it asked everybody to wait.
+    pub paused_until: Option<Timestamp>,
 }
 
 /// A target entry's Secrets can be used.
@@ -173,6 +211,12 @@ pub struct Progress {
     pub read_time: Option<Timestamp>,
     /// The Secrets of target entries: usable, or why not.
     pub credentials: BTreeMap<String, Result<Credentials, SecretTrouble>>,
+    /// How the journal was found, if it was read in this pass.
+    pub journal: Option<Result<(), SecretTrouble>>,
+    /// What services said of credentials, by target entry.
+    pub checks: BTreeMap<String, Delivery>,
+    /// Whether services show the plays as somebody else's, by target entry.
+    pub surveys: BTreeMap<String, Result<bool, Delivery>>,
     /// Deliveries by target entry.
     pub deliveries: BTreeMap<String, TargetProgress>,
     /// The process is shutting down, or the pass has taken long enough: no new step.

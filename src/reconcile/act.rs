@@ -1,26 +1,22 @@
 //! The only place that turns steps into calls of adapters.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 
 use super::context::Context;
 use super::exchange::{self, Exchange};
 use super::live::{Live, LiveCredentials};
-use super::{client, finalizer, refusal, secret_access, token};
-use crate::adapters::targets::{Scrobble, Service};
+use super::{client, deliver, finalizer, journal, maloja, observe, refusal, secret_access, token};
+use crate::adapters::targets::Service;
 use crate::api::secret::SecretUse;
 use crate::api::v1alpha1::{AccountTarget, ScrobbleTarget, SpotifyAccount, TargetType};
-use crate::domain::answer::{ApiAnswer, Delivery, Submission, Trouble};
+use crate::domain::answer::{ApiAnswer, Delivery};
 use crate::domain::name::ObjectName;
 use crate::domain::play::Play;
 use crate::plan::observed::{Lookup, TargetEntry};
-use crate::plan::step::{Credentials, RefreshOutcome, SecretTrouble, TargetProgress};
-use crate::plan::{Observed, Progress, Step, delivery, target};
-
-/// A slow target gets no further request in a pass after this; the rest waits for the next one.
-const DELIVERY_PATIENCE: Duration = Duration::from_secs(45);
+use crate::plan::step::{Credentials, RefreshOutcome, SecretTrouble};
+use crate::plan::{self, Observed, Progress, Step, open, target};
 
 /// Takes steps, those for targets at the same time, and notes what became of them.
 pub(super) async fn act(
@@ -32,6 +28,7 @@ pub(super) async fn act(
     progress: &mut Progress,
 ) {
     let mut entries = Vec::new();
+    let mut questions = Vec::new();
     let mut deliveries = Vec::new();
     for step in steps {
         match step {
@@ -39,7 +36,11 @@ pub(super) async fn act(
             Step::Refresh { forced } => refresh(ctx, account, observed, live, progress, forced).await,
             Step::Identify => identify(ctx, live, progress).await,
             Step::Read => read(ctx, live, progress).await,
+            Step::LoadJournal => load_journal(ctx, account, observed, live, progress).await,
             Step::Prepare { entry } => entries.push(entry),
+            Step::Verify { entry } => questions.push((entry, None)),
+            Step::Survey { entry, plays } => questions.push((entry, Some(plays))),
+            Step::Place { entry, seconds } => place(ctx, account, observed, live, progress, &entry, seconds).await,
             Step::Deliver { entry, batches } => deliveries.push((entry, batches)),
         }
     }
@@ -47,13 +48,97 @@ pub(super) async fn act(
     for (entry, result) in prepared {
         keep_credentials(live, progress, entry, result);
     }
-    let live = &*live;
     let known_listener = listener(account, progress);
-    let delivered = deliveries
-        .into_iter()
-        .map(|(entry, batches)| deliver(ctx, known_listener.as_deref(), observed, live, entry, batches));
+    let place_of = |live: &Live, entry: &str| deliver::place(observed, live, known_listener.as_deref(), account, entry);
+    let asked = questions.into_iter().map(async |(entry, plays)| {
+        let answer = match (place_of(live, &entry), plays) {
+            (None, _) => Answer::None,
+            (Some(place), None) => deliver::verify(ctx, &place).await.map_or(Answer::None, Answer::Checked),
+            (Some(place), Some(plays)) => Answer::Surveyed(deliver::survey(ctx, &place, &plays).await),
+        };
+        (entry, answer)
+    });
+    for (entry, answer) in join_all(asked).await {
+        match answer {
+            Answer::None => {}
+            Answer::Checked(answer) => drop(progress.checks.insert(entry, answer)),
+            Answer::Surveyed(answer) => drop(progress.surveys.insert(entry, answer)),
+        }
+    }
+    let delivered = deliveries.into_iter().map(async |(entry, batches)| {
+        let done = match place_of(live, &entry) {
+            Some(place) => deliver::deliver(ctx, place, batches).await,
+            None => deliver::unmade(batches),
+        };
+        (entry, done)
+    });
     for (entry, done) in join_all(delivered).await {
-        progress.deliveries.entry(entry).or_default().submissions.extend(done.submissions);
+        if maloja::is_overtaken(&done) {
+            note_overtaken(ctx, observed, live, &entry);
+        }
+        let known = progress.deliveries.entry(entry).or_default();
+        let submissions = std::mem::take(&mut known.submissions);
+        let placings = known.placings;
+        *known = done;
+        known.placings = placings;
+        known.submissions.splice(0..0, submissions);
+    }
+}
+
+/// What a service answered to a question.
+enum Answer {
+    None,
+    Checked(Delivery),
+    Surveyed(Result<bool, Delivery>),
+}
+
+async fn load_journal(
+    ctx: &Context,
+    account: &SpotifyAccount,
+    observed: &Observed,
+    live: &mut Live,
+    progress: &mut Progress,
+) {
+    let loaded = journal::load(ctx, account, &observed.namespace, live).await;
+    if loaded.is_ok() {
+        // Whether something got through since is not known after a restart: one more has to.
+        for target in &observed.targets {
+            note_overtaken(ctx, observed, live, &target.entry);
+        }
+    }
+    progress.journal = Some(loaded);
+}
+
+/// Another track had the second of a play: it is tried again when something else has got through there.
+fn note_overtaken(ctx: &Context, observed: &Observed, live: &mut Live, entry: &str) {
+    if let Some(server) = observed.targets.iter().find(|target| target.entry == entry).and_then(observe::server) {
+        live.overtaken.insert(entry.to_owned(), ctx.services.successes(&server));
+    }
+}
+
+/// Writes chosen seconds down, before anything is sent to them.
+async fn place(
+    ctx: &Context,
+    account: &SpotifyAccount,
+    observed: &Observed,
+    live: &mut Live,
+    progress: &mut Progress,
+    entry: &str,
+    seconds: Vec<(Arc<Play>, i64)>,
+) {
+    let Some(done) = progress.deliveries.get_mut(entry) else { return };
+    done.chosen.clear();
+    done.placed.clear();
+    done.placings += 1;
+    let (Some(known), Some(spec)) =
+        (live.journal.journal.clone(), account.spec.targets.iter().find(|target| target.name == entry))
+    else {
+        return;
+    };
+    let wanted = Arc::new(plan::journal::placed(&known, open::attachment_id(spec, &observed.namespace), &seconds));
+    if journal::store(ctx, account, &observed.namespace, live, &wanted).await.is_ok() && live.journal.trouble.is_none()
+    {
+        done.placed = seconds.into_iter().map(|(play, _)| play).collect();
     }
 }
 
@@ -201,53 +286,6 @@ fn keep_credentials(live: &mut Live, progress: &mut Progress, entry: String, pre
     progress.credentials.insert(entry, result);
 }
 
-/// Sends one target's requests one after the other and stops at the first that is not taken.
-async fn deliver(
-    ctx: &Context,
-    listener: Option<&str>,
-    observed: &Observed,
-    live: &Live,
-    entry: String,
-    batches: Vec<Vec<Arc<Play>>>,
-) -> (String, TargetProgress) {
-    let mut done = TargetProgress::default();
-    let found = observed.targets.iter().find(|target| target.entry == entry);
-    let Some(TargetEntry { target: Lookup::Found(target), name, .. }) = found else { return (entry, done) };
-    let service = live.credentials.get(&entry).and_then(|credentials| service(listener, target, name, credentials));
-    let Some(service) = service else {
-        let answer = Delivery::NotNow { retry_after: None, trouble: Trouble::UrlRefused("it cannot be read") };
-        done.submissions.extend(batches.into_iter().map(|plays| {
-            let submission = Submission::all(plays.len(), &answer);
-            (plays, submission)
-        }));
-        return (entry, done);
-    };
-    let turn = ctx.turns.of(name);
-    let started = Instant::now();
-    for plays in batches {
-        let scrobbles: Vec<Scrobble> = plays
-            .iter()
-            .map(|play| Scrobble { timestamp: delivery::sent_time(target, play), play: play.as_ref().clone() })
-            .collect();
-        let submission = {
-            let _turn = turn.lock().await;
-            if !ctx.tenure.holds() {
-                break;
-            }
-            service.submit(&ctx.http, &scrobbles).await.submission
-        };
-        let taken = match &submission {
-            Submission::BatchRefused => true,
-            Submission::Each(deliveries) => deliveries.iter().all(|delivery| delivery::final_mark(delivery).is_some()),
-        };
-        done.submissions.push((plays, submission));
-        if !taken || ctx.stopping.is_cancelled() || started.elapsed() > DELIVERY_PATIENCE {
-            break;
-        }
-    }
-    (entry, done)
-}
-
 /// The listener as Spotify names them: as asked in this pass, or as known.
 fn listener(account: &SpotifyAccount, progress: &Progress) -> Option<String> {
     match &progress.listener {
@@ -256,7 +294,7 @@ fn listener(account: &SpotifyAccount, progress: &Progress) -> Option<String> {
     }
 }
 
-fn service(
+pub(super) fn service(
     listener: Option<&str>,
     scrobble_target: &ScrobbleTarget,
     name: &ObjectName,

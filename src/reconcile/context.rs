@@ -1,7 +1,7 @@
 //! What every pass needs: adapters, bounds, the clock, and what this process remembers between passes.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::clients::Clients;
 use super::in_flight::Exchanges;
 use super::live::LiveAccounts;
+use super::services::Services;
 use super::tenure::Tenure;
 use super::traces::Traces;
 use crate::adapters::http::GuardedClient;
@@ -77,8 +78,8 @@ pub struct Context {
     pub live: LiveAccounts,
     /// Bounds the looks at Secrets of accounts that wait for one: all of them share it.
     pub polls: Semaphore,
-    /// One request at a time for services that need it so.
-    pub turns: Turns,
+    /// What all accounts share about services.
+    pub services: Services,
     /// Until when this process is sure to be on duty.
     pub tenure: Tenure,
     /// The process takes no more work.
@@ -97,18 +98,5 @@ impl Context {
     /// Who was on duty when; from now on where nothing else is known.
     pub fn duty(&self) -> Duty {
         self.duty.get().copied().unwrap_or_else(|| Duty { since: self.clock.now(), before_until: None })
-    }
-}
-
-/// Locks by target: requests to one service one after the other.
-#[derive(Default)]
-pub struct Turns(Mutex<HashMap<ObjectName, Arc<tokio::sync::Mutex<()>>>>);
-
-impl Turns {
-    /// The lock of one target.
-    pub fn of(&self, target: &ObjectName) -> Arc<tokio::sync::Mutex<()>> {
-        let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        turns.retain(|name, turn| name == target || Arc::strong_count(turn) > 1);
-        Arc::clone(turns.entry(target.clone()).or_default())
     }
 }

@@ -9,10 +9,12 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::adapters::kube::secrets::SecretContent;
 use crate::api::v1alpha1::{NamespacedReference, SpotifyAccount, SpotifyAccountStatus};
+use crate::domain::journal::Journal;
 use crate::domain::play::Page;
 use crate::domain::state_secret::StateSecret;
 use crate::domain::token::AccessToken;
 use crate::plan::lineage::TokenInUse;
+use crate::plan::step::SecretTrouble;
 use crate::plan::{Announcement, TokenView};
 
 /// A token as this process holds it.
@@ -48,6 +50,19 @@ impl LiveCredentials {
     }
 }
 
+/// The journal as this process knows it.
+#[derive(Clone, Debug, Default)]
+pub struct LiveJournal {
+    /// Its plays; none where it was not read yet.
+    pub journal: Option<Arc<Journal>>,
+    /// Why it can be neither read nor written, if it cannot.
+    pub trouble: Option<SecretTrouble>,
+    /// The Secret also holds a journal that cannot be read.
+    pub set_aside: bool,
+    /// The version of the Secret, if there is one.
+    pub version: Option<String>,
+}
+
 /// A status that the cluster does not hold yet.
 pub struct Unwritten {
     /// The status that the cluster held when this one was made: where it holds another one, this one is void.
@@ -75,6 +90,12 @@ pub struct Live {
     pub refused: Option<AccessToken>,
     /// The Secrets of target entries.
     pub credentials: HashMap<String, LiveCredentials>,
+    /// Names the credentials of target entries, where their services can be asked about them.
+    pub credentials_ids: HashMap<String, String>,
+    /// The plays that wait or were refused.
+    pub journal: LiveJournal,
+    /// How many plays had got through at a target entry's server when the second of one was taken there last.
+    pub overtaken: HashMap<String, u64>,
     /// The last successful read.
     pub last_read: Option<Timestamp>,
     /// The last page, while plays of it wait for a target.

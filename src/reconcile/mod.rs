@@ -7,16 +7,20 @@ pub mod clients;
 mod commit;
 pub mod context;
 mod deletion;
+mod deliver;
 pub mod exchange;
 pub mod failpoint;
 mod finalizer;
 pub mod in_flight;
+mod journal;
 pub mod live;
+mod maloja;
 mod observe;
 mod record;
 mod refusal;
 mod scrobble_plan;
 pub mod secret_access;
+pub mod services;
 mod store;
 mod target;
 pub mod tenure;
@@ -145,15 +149,15 @@ async fn pass(watched: &Arc<SpotifyAccount>, name: &ObjectName, ctx: &Arc<Contex
         record::record(ctx, live, &mut account, &mut stored, name, visit).await?;
         ctx.traces.untouched(&ObjectName::new(&name.namespace, &account.spec.token_secret_ref.name));
     }
-    let holder = observe::older_holder(&account, &name.namespace, ctx);
-    let holder = holder.as_ref();
-    let observed = observe::observe(&account, &name.namespace, ctx, live, holder);
+    let elders = observe::Elders::of(&account, &name.namespace, ctx, live);
+    let elders = &elders;
+    let observed = observe::observe(&account, &name.namespace, ctx, live, elders);
     let due = plan::schedule::due(&account, &observed, ctx.clock.now());
     let mut progress = Progress { due: Some(due), ..Progress::default() };
     forget_secrets_where_asked(&account, live);
     for _ in 0..MAXIMUM_ROUNDS {
         progress.stopping = ctx.stopping.is_cancelled() || !ctx.tenure.holds() || started.elapsed() > PASS_DEADLINE;
-        let observed = observe::observe(&account, &name.namespace, ctx, live, holder);
+        let observed = observe::observe(&account, &name.namespace, ctx, live, elders);
         let steps = plan::next_steps(&account, &observed, &progress, ctx.clock.now());
         if steps.is_empty() {
             break;
@@ -163,14 +167,17 @@ async fn pass(watched: &Arc<SpotifyAccount>, name: &ObjectName, ctx: &Arc<Contex
         let _permit = if looks { ctx.polls.acquire().await.ok() } else { None };
         let refreshes = steps.iter().any(|step| matches!(step, plan::Step::Refresh { .. }));
         act::act(ctx, &account, &observed, steps, live, &mut progress).await;
+        if !progress.deliveries.is_empty() {
+            failpoint::reached("delivered", &account).await;
+        }
         live.follow(&mut account);
         if refreshes && matches!(progress.refresh, Some(RefreshOutcome::Refreshed { .. })) {
             // The life of the token is shown at once, not after the slowest target.
-            settle_and_record(ctx, live, &mut account, &mut stored, name, holder, &progress).await?;
+            settle_and_record(ctx, live, &mut account, &mut stored, name, elders, &progress).await?;
             failpoint::reached("recorded", &account).await;
         }
     }
-    let settled = settle_and_record(ctx, live, &mut account, &mut stored, name, holder, &progress).await?;
+    let settled = settle_and_record(ctx, live, &mut account, &mut stored, name, elders, &progress).await?;
     keep_waiting_plays(live, &progress, settled.plays_wait);
     log(&settled);
     live.contended = if settled.contended { live.contended.saturating_add(1) } else { 0 };
@@ -191,12 +198,28 @@ async fn settle_and_record(
     account: &mut Arc<SpotifyAccount>,
     stored: &mut Option<crate::api::v1alpha1::SpotifyAccountStatus>,
     name: &ObjectName,
-    holder: Option<&ObjectName>,
+    elders: &observe::Elders,
     progress: &Progress,
 ) -> Result<plan::Settled, Error> {
-    let observed = observe::observe(account, &name.namespace, ctx, live, holder);
     let now = ctx.clock.now();
-    record::record(ctx, live, account, stored, name, |account| plan::settle(account, &observed, progress, now)).await
+    let observe =
+        |account: &SpotifyAccount, live: &live::Live| observe::observe(account, &name.namespace, ctx, live, elders);
+    // What waits is stored before the status counts on it, and what targets have goes after it.
+    let settled = plan::settle(account, &observe(account, live), progress, now);
+    if let Some(keeping) = &settled.keeping {
+        journal::store(ctx, account, &name.namespace, live, &keeping.before).await?;
+        failpoint::reached("journaled", account).await;
+    }
+    let observed = observe(account, live);
+    let settled =
+        record::record(ctx, live, account, stored, name, |account| plan::settle(account, &observed, progress, now))
+            .await?;
+    failpoint::reached("settled", account).await;
+    if let Some(keeping) = &settled.keeping {
+        journal::store(ctx, account, &name.namespace, live, &keeping.after).await?;
+        failpoint::reached("emptied", account).await;
+    }
+    Ok(settled)
 }
 
 /// Somebody asks for something now, or wrote another spec, which may name other Secrets: they are read anew.
@@ -204,6 +227,9 @@ fn forget_secrets_where_asked(account: &SpotifyAccount, live: &mut live::Live) {
     if plan::schedule::requested(account).is_some() || plan::schedule::is_changed(account) {
         live.token = None;
         live.credentials.clear();
+        if live.journal.trouble.is_some() || live.journal.set_aside {
+            live.journal = live::LiveJournal::default();
+        }
     }
 }
 

@@ -1,19 +1,59 @@
 //! The first step of a pass: what is known before anything is decided. Asks nobody.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use super::context::Context;
 use super::live::Live;
+use super::services::server_key;
 use crate::api::v1alpha1::SpotifyAccount;
 use crate::domain::name::ObjectName;
-use crate::plan::observed::{ClientView, TargetEntry};
-use crate::plan::{Lookup, Observed, reference};
+use crate::plan::observed::{ClientView, JournalView, TargetEntry};
+use crate::plan::{Lookup, Observed, duplicate, reference, target};
 
-/// What is known about an account. `holder` is the older account that holds its token Secret, found once a pass.
+/// Older accounts that come first, found once a pass.
+#[derive(Debug, Default)]
+pub(super) struct Elders {
+    /// The one that holds the account's token Secret.
+    token_secret: Option<ObjectName>,
+    /// Those that serve the same listener at a target entry.
+    targets: HashMap<String, ObjectName>,
+}
+
+impl Elders {
+    /// Looks for them.
+    pub(super) fn of(account: &SpotifyAccount, namespace: &str, ctx: &Context, live: &Live) -> Self {
+        let oldest = |others: Vec<Arc<SpotifyAccount>>| {
+            let oldest = others.iter().min_by_key(|other| reference::seniority(other))?;
+            let namespace = oldest.metadata.namespace.clone().unwrap_or_default();
+            Some(ObjectName::new(namespace, oldest.metadata.name.clone().unwrap_or_default()))
+        };
+        let token_secret = ctx.catalogue.accounts(&|other| reference::is_older_holder(other, account, namespace));
+        let same = ctx.catalogue.accounts(&|other| duplicate::is_older_twin(other, account));
+        let targets = account.spec.targets.iter().filter_map(|entry| {
+            let id = live.credentials_ids.get(&entry.name).map(String::as_str);
+            let serving = same.iter().filter(|other| duplicate::serves(other, account, entry, namespace, id));
+            Some((entry.name.clone(), oldest(serving.cloned().collect())?))
+        });
+        Self { token_secret: oldest(token_secret), targets: targets.collect() }
+    }
+}
+
+/// The address of the server that a target entry leads to.
+pub(super) fn server(entry: &TargetEntry) -> Option<String> {
+    match &entry.target {
+        Lookup::Found(found) => target::url(found).map(|url| server_key(&url)),
+        Lookup::Missing | Lookup::Unreadable => None,
+    }
+}
+
+/// What is known about an account.
 pub(super) fn observe(
     account: &SpotifyAccount,
     namespace: &str,
     ctx: &Context,
     live: &Live,
-    holder: Option<&ObjectName>,
+    elders: &Elders,
 ) -> Observed {
     let name = |reference: &crate::api::v1alpha1::NamespacedReference| {
         ObjectName::new(reference.namespace_or(namespace), &reference.name)
@@ -37,7 +77,18 @@ pub(super) fn observe(
         let prepared = live.credentials.get(&target.name).is_some_and(|credentials| {
             credentials.target_ref == target.target_ref && credentials.target_generation == generation
         });
-        TargetEntry { entry: target.name.clone(), target: service, name: target_name, prepared }
+        let entry = TargetEntry {
+            entry: target.name.clone(),
+            target: service,
+            name: target_name,
+            prepared,
+            credentials_id: live.credentials_ids.get(&target.name).cloned(),
+            holder: elders.targets.get(&target.name).cloned(),
+            moved_on: false,
+        };
+        let overtaken = live.overtaken.get(&target.name).zip(server(&entry));
+        let moved_on = overtaken.is_some_and(|(before, server)| ctx.services.successes(&server) > *before);
+        TargetEntry { moved_on, ..entry }
     });
     Observed {
         namespace: namespace.to_owned(),
@@ -47,18 +98,16 @@ pub(super) fn observe(
         client,
         plan: account.spec.plan.as_deref().map(|plan| ctx.catalogue.plan(plan)),
         targets: targets.collect(),
-        token_secret_holder: holder.cloned(),
+        token_secret_holder: elders.token_secret.clone(),
         token: live.token_view(),
         last_read: live.last_read,
         waiting_page: live.waiting_page.clone(),
+        journal: JournalView {
+            journal: live.journal.journal.clone(),
+            trouble: live.journal.trouble.clone(),
+            set_aside: live.journal.set_aside,
+        },
         duty: ctx.duty(),
         settings: ctx.settings,
     }
-}
-
-/// The oldest account that names a token Secret holds it: by creation, then by name.
-pub(super) fn older_holder(account: &SpotifyAccount, namespace: &str, ctx: &Context) -> Option<ObjectName> {
-    let others = ctx.catalogue.accounts(&|other| reference::is_older_holder(other, account, namespace));
-    let oldest = others.iter().min_by_key(|other| reference::age(other))?;
-    Some(ObjectName::new(namespace, oldest.metadata.name.clone().unwrap_or_default()))
 }

@@ -29,9 +29,10 @@ use crate::adapters::kube::Cluster;
 use crate::adapters::spotify::Spotify;
 use crate::plan::observed::Duty;
 use crate::reconcile::clients::Clients;
-use crate::reconcile::context::{Clock, Context, Turns};
+use crate::reconcile::context::{Clock, Context};
 use crate::reconcile::in_flight::Exchanges;
 use crate::reconcile::live::LiveAccounts;
+use crate::reconcile::services::Services;
 use crate::reconcile::tenure::Tenure;
 use crate::reconcile::traces::Traces;
 use clock::OperatorClock;
@@ -136,7 +137,7 @@ pub async fn run(configuration: Configuration) -> Result<(), RunError> {
         traces: Traces::default(),
         live: LiveAccounts::default(),
         polls: Semaphore::new(POLLS),
-        turns: Turns::default(),
+        services: Services::default(),
         tenure: Tenure::default(),
         stopping: CancellationToken::new(),
     });

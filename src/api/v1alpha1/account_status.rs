@@ -26,6 +26,11 @@ pub struct SpotifyAccountStatus {
     #[schemars(length(max = 256))]
     pub last_handled_reconcile_at: Option<String>,
 
+    /// The value of the annotation `scrobble-operator.io/retry-quarantined-at` that was handled last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub last_handled_retry_at: Option<String>,
+
     /// Ready, Authorized and Synced; Reconciling, Stalled, CircuitOpen and Suspended only while True.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::conditions")]

@@ -46,6 +46,20 @@ pub struct AccountTargetStatus {
     #[schemars(range(min = 0))]
     pub quarantined: i64,
 
+    /// Why the service refused the last of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub last_quarantine_reason: Option<String>,
+
+    /// Whether somebody else scrobbles the same plays there; absent while that is not known or not asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub foreign_scrobbler: Option<ForeignScrobbler>,
+
+    /// Names the credentials that the service was last asked about, without telling them. Opaque.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub credentials_id: Option<String>,
+
     /// Plays given up because too many waited.
     #[schemars(range(min = 0))]
     pub dropped_total: i64,
@@ -66,6 +80,15 @@ pub struct AccountTargetStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub message: Option<String>,
+}
+
+/// Whether somebody else scrobbles the same plays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum ForeignScrobbler {
+    /// Nobody does, as far as recent plays tell.
+    Absent,
+    /// Three or more of the plays to be sent were there already, at other seconds.
+    Found,
 }
 
 /// How a target fares for one account.

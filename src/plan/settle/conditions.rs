@@ -7,6 +7,8 @@ use crate::api::condition::{
     ConditionStatus, ConditionType, Reason, find_condition, is_condition_true, remove_condition, set_condition,
 };
 use crate::api::v1alpha1::{BreakerState, HistoryOutcome, SpotifyAccount, SpotifyAccountStatus};
+use crate::domain::journal::Journal;
+use crate::plan::journal::nearly_full;
 use crate::plan::observed::Observed;
 use crate::plan::problem::Problem;
 use crate::plan::{delivery, schedule};
@@ -253,4 +255,39 @@ fn not_ready(writer: &mut Writer<'_>, ready: Reason, reason: Reason, condition: 
     writer.set(ConditionType::Ready, false, ready, message);
     writer.set(ConditionType::Synced, false, reason, message);
     writer.set(condition, false, reason, message);
+}
+
+/// The journal cannot be kept, or one was set aside: plays may be lost unless somebody acts. Until the journal is looked at
+/// again, after a restart, what was known of it stays.
+pub(super) fn journal_problem(before: &SpotifyAccountStatus, observed: &Observed) -> Option<Problem> {
+    const NAME: &str = "the journal";
+    let view = &observed.journal;
+    if let Some(trouble) = &view.trouble {
+        return Some(Problem { condition: ConditionType::Ready, ..Problem::secret(NAME, trouble) });
+    }
+    if view.set_aside {
+        let message = format!(
+            "{NAME} Secret holds plays that this version cannot read, under the keys unreadable*: upgrade the operator back, or keep a copy and remove these keys; then request a read"
+        );
+        return Some(Problem::target(Reason::JournalUnreadable, message));
+    }
+    let told = find_condition(&before.conditions, ConditionType::Ready).filter(|_| view.journal.is_none())?;
+    let reason = Reason::from_name(&told.reason).filter(|_| told.message.starts_with(NAME))?;
+    Some(Problem::target(reason, told.message.clone()))
+}
+
+/// While plays are read, `Synced` says that the journal is nearly full.
+pub(super) fn journal_room(
+    status: &mut SpotifyAccountStatus,
+    account: &SpotifyAccount,
+    journal: &Journal,
+    now: Timestamp,
+) {
+    if !is_condition_true(&status.conditions, ConditionType::Synced) {
+        return;
+    }
+    let mut writer = Writer { status, generation: account.metadata.generation, now };
+    if let Some(message) = nearly_full(journal) {
+        writer.set(ConditionType::Synced, true, Reason::JournalFull, &message);
+    }
 }

@@ -2,25 +2,31 @@
 
 mod announcements;
 mod authorization;
+mod books;
 mod conditions;
 pub(super) mod expiry;
 mod failures;
 mod targets;
 mod verdict;
 
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
 
+use super::journal::Keeping;
 use super::observed::Observed;
 use super::problem::Problem;
 use super::schedule::{self, Due};
 use super::step::{Progress, RefreshOutcome};
-use super::{breaker, client, delivery, refresh, token};
+use super::{breaker, client, delivery, open, refresh, token};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::api::condition::{Reason, whole_seconds};
-use crate::api::v1alpha1::{GoDuration, SpotifyAccount, SpotifyAccountStatus};
+use crate::api::v1alpha1::{GoDuration, SpotifyAccount, SpotifyAccountStatus, SyncStatus};
 use crate::domain::answer::ApiAnswer;
+use crate::domain::ledger::Ledger;
 use crate::domain::ledger_codec;
+use crate::domain::play::{Heard, Page};
 pub use announcements::Announcement;
 pub(in crate::plan) use authorization::AUTHORIZATION_LIFE;
 pub use verdict::Verdict;
@@ -40,6 +46,8 @@ pub struct Settled {
     pub contended: bool,
     /// Whether plays of the page still wait for a target.
     pub plays_wait: bool,
+    /// What the journal becomes, if it is known.
+    pub keeping: Option<Keeping>,
 }
 
 impl Settled {
@@ -52,6 +60,7 @@ impl Settled {
             requeue: SignedDuration::ZERO,
             contended: false,
             plays_wait: false,
+            keeping: None,
         }
     }
 }
@@ -90,11 +99,15 @@ pub fn settle(account: &SpotifyAccount, observed: &Observed, progress: &Progress
         status.circuit_breaker = None;
     }
     authorization::settle(&mut status, observed, progress, now);
-    settle_sync(&mut status, account, observed, progress, now);
+    let keeping = settle_sync(&mut status, account, observed, progress, now);
     let target_problem = targets::settle(&mut status, account, observed, progress, now);
+    let target_problem = conditions::journal_problem(&before, observed).or(target_problem);
     failures::settle(&mut status, account, observed, progress, &verdict, now);
     let refreshed = refreshed(progress);
     conditions::settle(&mut status, account, observed, refreshed, &verdict, target_problem.as_ref(), now);
+    if let Some(keeping) = &keeping {
+        conditions::journal_room(&mut status, account, &keeping.after, now);
+    }
     let token = progress.token_view(observed.token.as_ref());
     let is_in_use = token.is_none_or(|token| token::is_known(&status, token));
     conditions::expiry(&mut status, account, observed, is_in_use, seen, now);
@@ -109,7 +122,8 @@ pub fn settle(account: &SpotifyAccount, observed: &Observed, progress: &Progress
     if account.spec.suspend && schedule::requested(account).is_some() {
         announcements.push(announcements::refused_while_suspended());
     }
-    let plays_wait = status.targets.iter().any(|target| target.pending > 0);
+    let unknown = progress.page.is_some() && delivery::journal(&observed).is_none();
+    let plays_wait = unknown || status.targets.iter().any(|target| target.pending > 0);
     let contended = matches!(
         progress.refresh,
         Some(RefreshOutcome::Claimed { .. } | RefreshOutcome::Conflict | RefreshOutcome::Superseded)
@@ -123,7 +137,7 @@ pub fn settle(account: &SpotifyAccount, observed: &Observed, progress: &Progress
         (Some(RefreshOutcome::ClientAsked), _) => client::TELLING,
         _ => requeue(&settled, &observed, now),
     };
-    Settled { status, worth_writing, announcements, requeue, contended, plays_wait }
+    Settled { status, worth_writing, announcements, requeue, contended, plays_wait, keeping }
 }
 
 /// The status of an account on its first visit, before anything is known.
@@ -160,37 +174,86 @@ fn settle_next_refresh(
     }
 }
 
+/// Plays, their counts, and what the journal becomes; none where it stays as it is, or is not known.
 fn settle_sync(
     status: &mut SpotifyAccountStatus,
     account: &SpotifyAccount,
     observed: &Observed,
     progress: &Progress,
     now: Timestamp,
-) {
-    let (page, read_time) = match (&progress.page, progress.read_time) {
-        (Some(ApiAnswer::Found(page)), Some(read_time)) => (Some(page), Some(read_time)),
-        _ => (observed.waiting_page.as_ref().filter(|_| !progress.deliveries.is_empty()), None),
-    };
-    let Some(page) = page else { return };
-    let mut ledger = delivery::ledger(status);
+) -> Option<Keeping> {
+    let read = progress.read_time.filter(|_| matches!(progress.page, Some(ApiAnswer::Found(_))));
+    let known = delivery::journal(observed);
+    let retries = schedule::retry_requested(account).is_some() && known.is_some();
+    let looked = progress.journal == Some(Ok(()));
+    if read.is_none() && progress.deliveries.is_empty() && !retries && !looked {
+        return None;
+    }
+    let before = open::ledger(status);
+    let mut ledger = before.clone();
     let mut sync = status.sync.clone().unwrap_or_default();
-    if let Some(read_time) = read_time {
-        delivery::attach(&mut ledger, account, &observed.namespace, delivery::is_first_read(status), now);
-        let absorbed = delivery::absorb(&mut ledger, page);
-        sync.skipped_total += absorbed.skipped;
-        sync.lost_at_most_total += absorbed.lost;
+    let page = delivery::page(observed, progress);
+    if page.is_some() {
+        open::attach(&mut ledger, account, &observed.namespace, open::is_first_read(status), now);
+    }
+    if let Some(read_time) = read {
         sync.last_sync_time = Some(whole_seconds(read_time));
     }
-    let newest = page.entries.iter().map(crate::domain::play::Heard::played_at).max();
-    if let Some(newest) = newest.filter(|newest| sync.last_play_time.as_ref().is_none_or(|known| *newest > known.0)) {
-        sync.last_play_time = Some(whole_seconds(newest));
+    let keeping = known.map(|stored| {
+        let mut journal = stored.as_ref().clone();
+        if let Some(page) = page {
+            let absorbed = open::absorb(&mut ledger, page, &journal);
+            sync.skipped_total += absorbed.skipped;
+            sync.lost_at_most_total += absorbed.lost;
+            settle_last_play(&mut sync, page);
+        }
+        let whole = page.filter(|page| page.full && read.is_some());
+        let mut books = books::Books {
+            ledger: &mut ledger,
+            journal: &mut journal,
+            writable: observed.journal.trouble.is_none(),
+            page: page.map(AsRef::as_ref),
+            gone_before_ms: whole
+                .and_then(|page| page.entries.iter().map(Heard::played_at).min())
+                .map(Timestamp::as_millisecond),
+        };
+        books::mark(status, &mut sync, &mut books, account, observed, progress, now);
+        ledger.retain_settled(|id, number| {
+            let entry = journal.entries.iter().find(|entry| entry.number == number);
+            entry.is_some_and(|entry| entry.standing(id).is_some())
+        });
+        let after = books::emptied(&journal, &ledger, account, observed);
+        Keeping { before: Arc::new(journal), after: Arc::new(after) }
+    });
+    if retries {
+        status.last_handled_retry_at = schedule::retry_requested(account).cloned();
     }
-    targets::mark(status, &mut sync, &mut ledger, account, observed, progress, page, now);
     ledger.prune();
     let interval = schedule::interval(account, observed, &ledger);
     sync.interval = Some(go_duration(interval));
     status.sync = Some(sync);
-    status.ledger = Some(ledger_codec::encode(&ledger));
+    // What the journal does not hold any more need not be known: that rides on the next write.
+    let unsettled = |ledger: &Ledger| Ledger { settled: Vec::new(), ..ledger.clone() };
+    let changed = unsettled(&ledger) != unsettled(&before) || !is_part(&ledger, &before);
+    if changed || status.ledger.is_none() {
+        status.ledger = Some(ledger_codec::encode(&ledger));
+    }
+    keeping
+}
+
+/// Whether all settled entries of one ledger are settled in another one.
+fn is_part(ledger: &Ledger, other: &Ledger) -> bool {
+    ledger.settled.iter().all(|settled| {
+        let mut numbers = settled.runs.iter().flat_map(|(first, count)| *first..first + count);
+        numbers.all(|number| other.is_settled(settled.attachment, number))
+    })
+}
+
+fn settle_last_play(sync: &mut SyncStatus, page: &Page) {
+    let newest = page.entries.iter().map(Heard::played_at).max();
+    if let Some(newest) = newest.filter(|newest| sync.last_play_time.as_ref().is_none_or(|known| *newest > known.0)) {
+        sync.last_play_time = Some(whole_seconds(newest));
+    }
 }
 
 fn go_duration(duration: SignedDuration) -> GoDuration {

@@ -1,77 +1,30 @@
 //! `status.targets[]`: each target on its own.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::failures::round_up;
 use crate::api::condition::{Reason, whole_seconds};
 use crate::api::v1alpha1::{
-    AccountTarget, AccountTargetStatus, BreakerLimits, SpotifyAccount, SpotifyAccountStatus, SyncStatus, TargetState,
+    AccountTarget, AccountTargetStatus, BreakerLimits, ForeignScrobbler, ScrobbleTarget, SpotifyAccount,
+    SpotifyAccountStatus, TargetState,
 };
 use crate::domain::answer::{Delivery, Submission, Trouble};
-use crate::domain::ledger::{Identity, Ledger, Mark};
-use crate::domain::play::{Heard, Page};
-use crate::plan::breaker;
-use crate::plan::delivery::{REFUSED_WAIT, attachment_id, final_mark, is_for_its_secret, open_plays};
+use crate::domain::ledger::Ledger;
+use crate::domain::name::ObjectName;
+use crate::plan::delivery::{REFUSED_WAIT, final_mark, is_about_the_play, is_for_its_secret};
 use crate::plan::observed::{Observed, TargetEntry};
 use crate::plan::problem::Problem;
 use crate::plan::step::{Progress, SecretTrouble, TargetProgress};
-use crate::plan::{reference, schedule};
+use crate::plan::{breaker, foreign, reference, schedule};
 
-/// Marks what was delivered, and counts what waits.
-#[expect(clippy::too_many_arguments, reason = "status, its sync and the ledger are written together")]
-pub(super) fn mark(
-    status: &mut SpotifyAccountStatus,
-    sync: &mut SyncStatus,
-    ledger: &mut Ledger,
-    account: &SpotifyAccount,
-    observed: &Observed,
-    progress: &Progress,
-    page: &Page,
-    now: Timestamp,
-) {
-    let namespace = &observed.namespace;
-    let mut states = Vec::with_capacity(account.spec.targets.len());
-    for target in &account.spec.targets {
-        let mut state = known_or_new(status, target);
-        if let Some(position) = ledger.position(attachment_id(target, namespace)) {
-            state.attached_time = Some(whole_seconds(ledger.attachments[position].attached_time()));
-            let accepted = mark_target(ledger, position, progress.deliveries.get(&target.name));
-            if accepted > 0 {
-                sync.scrobbled_total += accepted;
-                sync.last_successful_scrobble_time = Some(whole_seconds(now));
-                state.last_delivery_time = Some(whole_seconds(now));
-            }
-            let quarantined = ledger.rows.iter().filter(|row| row.marks.get(position) == Some(&Mark::Quarantined));
-            state.quarantined = count(quarantined.count());
-        }
-        state.pending = count(open_plays(account, target, namespace, ledger, page).len());
-        states.push(state);
-    }
-    sync.pending_total = states.iter().map(|state| state.pending).sum();
-    status.targets = states;
-}
+/// How long a target is left alone that asks to wait and does not say for how long.
+const RATE_LIMITED_WAIT: SignedDuration = SignedDuration::from_mins(1);
+/// The same where a listener's day is full.
+const DAILY_LIMIT_WAIT: SignedDuration = SignedDuration::from_hours(24);
+/// How long plays wait that lie in a service's future.
+const TOO_NEW_WAIT: SignedDuration = SignedDuration::from_mins(5);
 
-fn mark_target(ledger: &mut Ledger, position: usize, done: Option<&TargetProgress>) -> i64 {
-    let mut accepted = 0;
-    for (plays, submission) in done.iter().flat_map(|done| &done.submissions) {
-        let Submission::Each(deliveries) = submission else { continue };
-        for (play, delivery) in plays.iter().zip(deliveries) {
-            let identity = Identity::of(&Heard::Play(play.as_ref().clone()));
-            let known = ledger.find(&identity).and_then(|row| ledger.rows[row].marks.get(position).copied());
-            if let Some(mark) = final_mark(delivery).filter(|mark| known != Some(*mark)) {
-                ledger.mark(&identity, position, mark);
-                accepted += i64::from(mark == Mark::Delivered);
-            }
-        }
-    }
-    accepted
-}
-
-fn count(number: usize) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-fn known_or_new(status: &SpotifyAccountStatus, target: &AccountTarget) -> AccountTargetStatus {
+pub(super) fn known_or_new(status: &SpotifyAccountStatus, target: &AccountTarget) -> AccountTargetStatus {
     let known = status.target(&target.name).filter(|known| known.target_ref.as_ref() == Some(&target.target_ref));
     known.cloned().unwrap_or_else(|| AccountTargetStatus {
         name: target.name.clone(),
@@ -119,6 +72,9 @@ fn settle_one(
         Ok(found) => found,
         Err(problem) => return blame(state, &problem),
     };
+    if let Some(holder) = &entry.holder {
+        return idle(state, holder);
+    }
     let credentials = progress.credentials.get(&entry.entry);
     match credentials {
         Some(Err(SecretTrouble::Cluster)) => return postpone(state, now),
@@ -127,47 +83,143 @@ fn settle_one(
         }
         _ => {}
     }
-    let sent = progress.deliveries.get(&entry.entry).and_then(last_word);
+    if let Some(Err(SecretTrouble::Cluster)) = &progress.journal {
+        return postpone(state, now);
+    }
+    if let Some(answer) = progress.checks.get(&entry.entry) {
+        checked(state, answer, entry, found, now);
+    }
+    let surveyed = match progress.surveys.get(&entry.entry) {
+        Some(Ok(is_found)) => {
+            state.foreign_scrobbler = Some(if *is_found { ForeignScrobbler::Found } else { ForeignScrobbler::Absent });
+            None
+        }
+        Some(Err(answer)) => Some(answer.clone()),
+        None => None,
+    };
+    let done = progress.deliveries.get(&entry.entry);
+    let sent = done.and_then(last_word).or(surveyed);
     let usable = matches!(credentials, Some(Ok(_))) || sent.is_some();
     let renewed = matches!(credentials, Some(Ok(credentials)) if credentials.renewed);
+    let held = foreign::is_found_and_held(found, state);
     match sent {
+        None if state.state == TargetState::Idle => clear(state),
         None if usable && (is_for_its_secret(state.reason.as_deref()) || is_postponed(state)) => clear(state),
-        None if is_for_its_spec(state.reason.as_deref()) => clear(state),
+        None if is_for_its_spec(state) => clear(state),
         // Another key than the one that was refused: the next play that waits, or that is heard, will tell.
-        None if renewed && state.state == TargetState::Unauthorized && state.pending == 0 => clear(state),
-        None if renewed && state.state == TargetState::Unauthorized => state.next_attempt_time = None,
+        None if renewed && is_refused(state) && state.pending == 0 => clear(state),
+        None if renewed && is_refused(state) => state.next_attempt_time = None,
+        None if foreign::is_told(state) && !held => clear(state),
         None => {}
-        Some(Delivery::Accepted | Delivery::AlreadyThere | Delivery::Never { .. }) => clear(state),
-        Some(Delivery::CredentialsRefused) => {
-            let whose = match found.spec.target_type.credentials_key() {
-                Some(_) => {
-                    "the service refuses the listener's credentials: replace them in the Secret of credentialsRef"
-                }
-                None => {
-                    "the receiver refuses the target's signature: its owner must correct the Secret of webhook.signingKeyRef, or the receiver"
-                }
-            };
-            stop(state, TargetState::Unauthorized, Reason::TargetUnauthorized, whose, now);
-        }
-        Some(Delivery::ClientRefused { reason }) => {
-            let message = format!("{reason}: whoever owns ScrobbleTarget {} must correct its keys", entry.name);
-            stop(state, TargetState::Failing, Reason::ClientCredentialsInvalid, &message, now);
-        }
-        Some(Delivery::Suspended) => {
+        Some(answer) => answered(state, &answer, account, observed, entry, found, now),
+    }
+    if held {
+        hold(state, &entry.name);
+    }
+    if let Some(until) = done.and_then(|done| done.paused_until) {
+        let next = state.next_attempt_time.as_ref().map_or(until, |next| next.0.max(until));
+        state.next_attempt_time = Some(round_up(next));
+    }
+}
+
+/// What the last answer of a target means for it.
+fn answered(
+    state: &mut AccountTargetStatus,
+    answer: &Delivery,
+    account: &SpotifyAccount,
+    observed: &Observed,
+    entry: &TargetEntry,
+    found: &ScrobbleTarget,
+    now: Timestamp,
+) {
+    let limits = BreakerLimits::from(&found.spec.circuit_breaker);
+    match answer {
+        Delivery::Accepted | Delivery::AlreadyThere | Delivery::Never { .. } => clear(state),
+        Delivery::CredentialsRefused | Delivery::ClientRefused { .. } => refuse(state, answer, entry, found, now),
+        Delivery::Suspended => {
             let gone = "the receiver answered 410 Gone: change or remove the target";
             stop(state, TargetState::Suspended, Reason::TargetSuspended, gone, now);
         }
-        Some(Delivery::NotNow { retry_after, trouble }) => {
-            fail(state, BreakerLimits::from(&found.spec.circuit_breaker), &trouble, now, account, observed);
+        Delivery::NotNow { trouble: Trouble::SecondTaken, .. } => {
+            clear(state);
+            state.message = Some(
+                "plays wait whose second another track has taken: they are tried again once another play got through"
+                    .to_owned(),
+            );
+        }
+        Delivery::NotNow { trouble: Trouble::TooNew, .. } => {
+            clear(state);
+            state.message =
+                Some("plays wait that lie in the future by the service's clock: check the node's clock".to_owned());
+            state.next_attempt_time = Some(round_up(now + TOO_NEW_WAIT));
+        }
+        Delivery::NotNow { retry_after, trouble: Trouble::RateLimited } => {
+            wait(state, "the service asks to wait", retry_after.unwrap_or(RATE_LIMITED_WAIT), now);
+        }
+        Delivery::NotNow { retry_after, trouble: Trouble::DailyLimit } => {
+            let full = "the service takes no more plays of this listener today";
+            wait(state, full, retry_after.unwrap_or(DAILY_LIMIT_WAIT), now);
+        }
+        Delivery::NotNow { retry_after, trouble } => {
+            fail(state, limits, trouble, now, account, observed);
             if let (Some(wait), Some(next)) = (retry_after, &mut state.next_attempt_time) {
-                let until = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
+                let until = now.saturating_add(*wait).unwrap_or(Timestamp::MAX);
                 *next = round_up(next.0.max(until));
             }
         }
-        Some(Delivery::Unknown(trouble)) => {
-            fail(state, BreakerLimits::from(&found.spec.circuit_breaker), &trouble, now, account, observed);
-        }
+        Delivery::Unknown(trouble) => fail(state, limits, trouble, now, account, observed),
     }
+}
+
+/// The service was asked about the credentials.
+fn checked(
+    state: &mut AccountTargetStatus,
+    answer: &Delivery,
+    entry: &TargetEntry,
+    found: &ScrobbleTarget,
+    now: Timestamp,
+) {
+    match answer {
+        Delivery::Accepted | Delivery::AlreadyThere => {
+            if is_refused(state) || state.reason.as_deref() == Some(Reason::ConfigurationInvalid.as_str()) {
+                clear(state);
+            }
+        }
+        Delivery::CredentialsRefused | Delivery::ClientRefused { .. } => refuse(state, answer, entry, found, now),
+        Delivery::Never { reason } => {
+            let message = format!("ScrobbleTarget {}: {reason}", entry.name);
+            stop(state, TargetState::Failing, Reason::ConfigurationInvalid, &message, now);
+        }
+        // It does not say; a delivery will.
+        Delivery::NotNow { .. } | Delivery::Unknown(_) | Delivery::Suspended => return,
+    }
+    state.credentials_id.clone_from(&entry.credentials_id);
+}
+
+/// Says whose key the service refuses.
+fn refuse(
+    state: &mut AccountTargetStatus,
+    answer: &Delivery,
+    entry: &TargetEntry,
+    found: &ScrobbleTarget,
+    now: Timestamp,
+) {
+    if let Delivery::ClientRefused { reason } = answer {
+        let message = format!("{reason}: whoever owns ScrobbleTarget {} must correct its keys", entry.name);
+        return stop(state, TargetState::Failing, Reason::ClientCredentialsInvalid, &message, now);
+    }
+    let whose = match found.spec.target_type.credentials_key() {
+        Some(_) => "the service refuses the listener's credentials: replace them in the Secret of credentialsRef",
+        None => {
+            "the receiver refuses the target's signature: its owner must correct the Secret of webhook.signingKeyRef, or the receiver"
+        }
+    };
+    stop(state, TargetState::Unauthorized, Reason::TargetUnauthorized, whose, now);
+}
+
+fn is_refused(state: &AccountTargetStatus) -> bool {
+    state.state == TargetState::Unauthorized
+        || state.reason.as_deref() == Some(Reason::ClientCredentialsInvalid.as_str())
 }
 
 /// The last answer of a target in this pass that says how it fares.
@@ -180,9 +232,12 @@ fn last_word(done: &TargetProgress) -> Option<Delivery> {
             Submission::BatchRefused => &[],
         })
         .collect();
-    // A play that is refused for good says nothing about the target beside one that could not be taken.
-    let untaken = answers.iter().rev().find(|delivery| final_mark(delivery).is_none());
-    untaken.or(answers.last()).map(|delivery| (*delivery).clone())
+    // A play that is refused for good, or for its time, says nothing about the target beside one that could not be taken.
+    let untaken = |about_the_play: bool| {
+        let mut untaken = answers.iter().rev().filter(|delivery| final_mark(delivery).is_none());
+        untaken.find(|delivery| is_about_the_play(delivery) == about_the_play)
+    };
+    untaken(false).or_else(|| untaken(true)).or(answers.last()).map(|delivery| (*delivery).clone())
 }
 
 fn clear(state: &mut AccountTargetStatus) {
@@ -215,8 +270,40 @@ fn is_postponed(state: &AccountTargetStatus) -> bool {
     state.reason.as_deref() == Some(Reason::NetworkError.as_str())
 }
 
-fn is_for_its_spec(reason: Option<&str>) -> bool {
-    schedule::is_by_reference(reason) || reason == Some(Reason::ConfigurationInvalid.as_str())
+/// Whether the reason is what objects say, which was looked at just now. A service's own word has a next attempt.
+fn is_for_its_spec(state: &AccountTargetStatus) -> bool {
+    let reason = state.reason.as_deref();
+    let by_spec = reason == Some(Reason::ConfigurationInvalid.as_str()) && state.next_attempt_time.is_none();
+    schedule::is_by_reference(reason) || by_spec
+}
+
+/// Another account serves the listener there.
+fn idle(state: &mut AccountTargetStatus, holder: &ObjectName) {
+    clear(state);
+    state.state = TargetState::Idle;
+    state.reason = Some(Reason::DuplicateListener.as_str().to_owned());
+    state.message = Some(format!(
+        "the older SpotifyAccount {holder} delivers the same listener's plays there with the same credentials: remove this entry, or that account"
+    ));
+}
+
+/// Somebody else scrobbles the same plays.
+fn hold(state: &mut AccountTargetStatus, target: &ObjectName) {
+    clear(state);
+    state.state = TargetState::Suspended;
+    state.reason = Some(Reason::ForeignScrobbler.as_str().to_owned());
+    state.message = Some(format!(
+        "somebody else scrobbles the same plays there, perhaps Last.fm's own link to Spotify: remove that link and request a read, or have lastFm.onForeignScrobbler of ScrobbleTarget {target} set to Send; plays wait until then"
+    ));
+}
+
+/// The service asks to be left alone, which is no failure.
+fn wait(state: &mut AccountTargetStatus, why: &str, wait: SignedDuration, now: Timestamp) {
+    let until = round_up(now.saturating_add(wait).unwrap_or(Timestamp::MAX));
+    state.state = TargetState::Failing;
+    state.reason = Some(Reason::RateLimited.as_str().to_owned());
+    state.message = Some(format!("{why}: plays wait until {:.0}", until.0));
+    state.next_attempt_time = Some(until);
 }
 
 fn stop(state: &mut AccountTargetStatus, stopped: TargetState, reason: Reason, message: &str, now: Timestamp) {
@@ -261,9 +348,9 @@ fn fail(
 fn problem_of(state: &AccountTargetStatus) -> Option<Problem> {
     let reason = state.reason.as_deref().and_then(Reason::from_name)?;
     let message = format!("target {}: {}", state.name, state.message.as_deref().unwrap_or("it fails"));
-    let passes = matches!(reason, Reason::TargetFailing | Reason::NetworkError);
+    let passes = matches!(reason, Reason::TargetFailing | Reason::NetworkError | Reason::RateLimited);
     match state.state {
-        TargetState::Healthy | TargetState::Idle => None,
+        TargetState::Healthy => None,
         TargetState::Failing if passes => None,
         TargetState::CircuitOpen if passes => {
             Some(Problem { stalled: false, ..Problem::target(Reason::TargetFailing, message) })

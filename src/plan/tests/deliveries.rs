@@ -12,7 +12,7 @@ use crate::api::v1alpha1::{PlayTimestamp, SpotifyAccount, TargetState, TargetTyp
 use crate::domain::answer::{ApiAnswer, Delivery, Submission, Trouble};
 use crate::domain::ledger::CAPACITY;
 use crate::domain::play::{Page, Play};
-use crate::plan::delivery::sent_time;
+use crate::plan::open::sent_time;
 
 fn titles(world: &World, target: &str) -> Vec<String> {
     world.sent(target).iter().map(|play| play.uri.trim_start_matches("spotify:track:").to_owned()).collect()

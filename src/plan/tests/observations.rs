@@ -13,11 +13,13 @@ use crate::api::v1alpha1::{
     TargetCircuitBreaker, TargetType, Webhook,
 };
 use crate::domain::answer::ApiAnswer;
+use crate::domain::journal::{self, Journal};
+use crate::domain::ledger::Attachment;
 use crate::domain::listener::Listener;
 use crate::domain::name::ObjectName;
-use crate::domain::play::Page;
+use crate::domain::play::{Heard, Page};
 use crate::plan::client::{ClientVersion, Standing};
-use crate::plan::observed::{ClientView, Duty, TargetEntry};
+use crate::plan::observed::{ClientView, Duty, JournalView, TargetEntry};
 use crate::plan::step::{Credentials, RefreshOutcome, SecretTrouble};
 use crate::plan::{Lookup, Observed, Progress, Settings, TokenView};
 
@@ -79,6 +81,9 @@ pub(super) fn around(account: &SpotifyAccount) -> Observed {
             name: ObjectName::new(entry.target_ref.namespace_or(NAMESPACE), &entry.target_ref.name),
             target: Lookup::Found(Arc::new(target(&entry.target_ref.name, kind))),
             prepared: false,
+            credentials_id: None,
+            holder: None,
+            moved_on: false,
         }
     });
     Observed {
@@ -93,6 +98,7 @@ pub(super) fn around(account: &SpotifyAccount) -> Observed {
         token: None,
         last_read: None,
         waiting_page: None,
+        journal: JournalView { journal: Some(Arc::default()), ..JournalView::default() },
         duty: Duty { since: start(), before_until: None },
         settings: Settings { refresh_buffer: minutes(5), minimum_interval: minutes(5) },
     }
@@ -118,6 +124,7 @@ pub(super) trait ObservedSentence: Sized {
     fn with_app(self, app: Lookup<SpotifyApp>) -> Self;
     fn with_target_found(self, entry: &str, target: Lookup<ScrobbleTarget>) -> Self;
     fn with_plan(self, plan: Lookup<ScrobblePlan>) -> Self;
+    fn with_journal_of(self, entry: &str) -> Self;
     fn with_token(self, token: TokenView) -> Self;
     fn with_token_expiring_in(self, wait: SignedDuration) -> Self;
     fn holding_credentials(self) -> Self;
@@ -127,6 +134,18 @@ pub(super) trait ObservedSentence: Sized {
 }
 
 impl ObservedSentence for Observed {
+    fn with_journal_of(mut self, entry: &str) -> Self {
+        let id = Attachment::id_of(entry, NAMESPACE, entry);
+        let mut held = Journal::default();
+        for heard in self.waiting_page.iter().flat_map(|page| &page.entries) {
+            if let Heard::Play(play) = heard {
+                held.set(&Arc::new(play.clone()), id, journal::Standing::WAITING);
+            }
+        }
+        self.journal.journal = Some(Arc::new(held));
+        self
+    }
+
     fn with_app(mut self, app: Lookup<SpotifyApp>) -> Self {
         self.app = app;
         self

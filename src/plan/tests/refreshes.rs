@@ -367,7 +367,7 @@ fn plays_that_wait_for_a_target_do_not_hold_a_refresh_up() {
         status.targets[0].pending = 1;
         status.targets[0].next_attempt_time = Some(whole_seconds(time - seconds(2)));
     });
-    let observed = observed.with_waiting(super::plays::evening(1, start()));
+    let observed = observed.with_waiting(super::plays::evening(1, start())).with_journal_of("brainz");
     assert_eq!(schedule::due(&account, &observed, time), Due::Refresh(time));
     assert!(matches!(schedule::due(&account, &observed, time - seconds(1)), Due::Deliver(_)));
 }

@@ -253,7 +253,7 @@ fn what_was_wrong_with_a_target_is_taken_back_although_there_is_nothing_to_send(
 }
 
 #[test]
-fn a_replaced_key_is_believed_where_no_play_is_left_to_try_it_with() {
+fn a_replaced_key_is_tried_with_the_play_that_waits_although_spotify_shows_it_no_longer() {
     let mut world = reading();
     world.shows([play("a", world.now)]);
     world.targets = Box::new(|_, plays| Submission::all(plays.len(), &Delivery::CredentialsRefused));
@@ -264,6 +264,9 @@ fn a_replaced_key_is_believed_where_no_play_is_left_to_try_it_with() {
     assert_eq!(world.status().target("brainz").unwrap().state, TargetState::Unauthorized, "it is the same key");
     world.keys.insert("brainz".to_owned(), Script::of(Ok(2)));
     world.keys.insert("hook".to_owned(), Script::of(Ok(2)));
+    world.forget();
+    world.targets = Box::new(|_, plays| Submission::all(plays.len(), &Delivery::Accepted));
     world.run_for(minutes(1));
+    assert_eq!((world.sent("brainz").len(), world.sent("hook").len()), (1, 1));
     assert_eq!(world.status().condition(Ready), "True Succeeded");
 }

@@ -11,13 +11,14 @@ use super::observations::{around, token};
 use super::plays::page;
 use crate::api::v1alpha1::{BreakerLimits, SpotifyAccount, SpotifyAccountStatus};
 use crate::domain::answer::{ApiAnswer, Delivery, Submission};
+use crate::domain::journal::Journal;
 use crate::domain::listener::Listener;
 use crate::domain::play::{Page, Play};
 use crate::domain::token::Flow;
 use crate::plan::client::{self, ClientVersion, Evidence, Standing};
-use crate::plan::observed::Duty;
+use crate::plan::observed::{Duty, JournalView};
 use crate::plan::schedule::{self, Due};
-use crate::plan::step::{Credentials, RefreshOutcome, SecretTrouble};
+use crate::plan::step::{Batch, Credentials, RefreshOutcome, SecretTrouble};
 use crate::plan::{Announcement, Lookup, Observed, Progress, Settled, Step, TokenView, delivery, next_steps, settle};
 
 /// Something that a pass did.
@@ -29,6 +30,8 @@ pub(super) enum Deed {
     Read,
     Prepared(String),
     Sent { entry: String, plays: Vec<Arc<Play>> },
+    Verified(String),
+    Surveyed(String),
 }
 
 /// What each step is answered: the next of its script, and the last word for ever.
@@ -46,6 +49,17 @@ impl<T: Clone> Script<T> {
     fn answer(&mut self) -> T {
         self.next.pop_front().unwrap_or_else(|| self.then.clone())
     }
+}
+
+/// When a process ends in the middle of a pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Moment {
+    /// Targets were sent plays; nothing is stored.
+    Delivered,
+    /// The journal is stored, the status is not.
+    Journaled,
+    /// The status is stored, what targets have is still in the journal.
+    Recorded,
 }
 
 /// How a refresh goes; the times of one that succeeds are filled in.
@@ -70,6 +84,15 @@ pub(super) struct World {
     pub(super) keys: BTreeMap<String, Script<Result<u32, SecretTrouble>>>,
     pub(super) targets: Answers,
     pub(super) stopping: bool,
+    /// The journal Secret.
+    pub(super) journal: Arc<Journal>,
+    /// What looking for the journal Secret comes to.
+    pub(super) journal_reads: Script<Result<(), SecretTrouble>>,
+    /// What services say of credentials, and whether they show somebody else's plays.
+    pub(super) checks: BTreeMap<String, Script<Delivery>>,
+    pub(super) surveys: BTreeMap<String, Script<Result<bool, Delivery>>>,
+    /// The process ends at this point of the next pass.
+    pub(super) dies_at: Option<Moment>,
     /// How long an exchange takes.
     pub(super) exchange_takes: SignedDuration,
     held: BTreeMap<String, u32>,
@@ -80,6 +103,7 @@ pub(super) struct World {
     /// Refreshes that ended before anything was sent.
     unsent: usize,
     pub(super) writes: usize,
+    pub(super) journal_writes: usize,
     pub(super) said: Vec<Announcement>,
 }
 
@@ -108,12 +132,18 @@ impl World {
             keys: BTreeMap::new(),
             targets: Box::new(|_, plays| Submission::all(plays.len(), &Delivery::Accepted)),
             stopping: false,
+            journal: Arc::default(),
+            journal_reads: Script::of(Ok(())),
+            checks: BTreeMap::new(),
+            surveys: BTreeMap::new(),
+            dies_at: None,
             exchange_takes: SignedDuration::ZERO,
             held: BTreeMap::new(),
             refused: None,
             passes: Vec::new(),
             unsent: 0,
             writes: 0,
+            journal_writes: 0,
             said: Vec::new(),
         }
     }
@@ -157,6 +187,7 @@ impl World {
         self.passes.clear();
         self.unsent = 0;
         self.writes = 0;
+        self.journal_writes = 0;
         self.said.clear();
     }
 
@@ -167,6 +198,7 @@ impl World {
         self.surroundings.token = None;
         self.surroundings.last_read = None;
         self.surroundings.waiting_page = None;
+        self.surroundings.journal = JournalView::default();
         self.surroundings.duty = Duty { since: self.now, before_until };
         self.held.clear();
         self.refused = None;
@@ -213,8 +245,25 @@ impl World {
                 self.record(&settled);
             }
         }
+        let delivers = !progress.deliveries.is_empty();
+        if self.dies(Moment::Delivered, delivers) {
+            return Settled::plain(self.status());
+        }
+        let settled = settle(&self.account, &self.observe(), &progress, self.now);
+        if let Some(keeping) = &settled.keeping {
+            self.store(&keeping.before);
+        }
+        if self.dies(Moment::Journaled, delivers) {
+            return settled;
+        }
         let settled = settle(&self.account, &self.observe(), &progress, self.now);
         self.record(&settled);
+        if self.dies(Moment::Recorded, delivers) {
+            return settled;
+        }
+        if let Some(keeping) = &settled.keeping {
+            self.store(&keeping.after);
+        }
         if let Some(ApiAnswer::Found(page)) = &progress.page {
             self.surroundings.waiting_page = Some(Arc::clone(page));
         }
@@ -227,6 +276,26 @@ impl World {
             "nothing is done when nothing is due"
         );
         settled
+    }
+
+    /// The process ends here, if it is to: another one follows five seconds later.
+    fn dies(&mut self, moment: Moment, delivers: bool) -> bool {
+        let dies = delivers && self.dies_at == Some(moment);
+        if dies {
+            self.dies_at = None;
+            self.restart_after(seconds(5));
+        }
+        dies
+    }
+
+    fn store(&mut self, journal: &Arc<Journal>) {
+        let view = &mut self.surroundings.journal;
+        if view.trouble.is_none() && view.journal.as_ref() != Some(journal) {
+            let bytes = crate::domain::journal_codec::encode(journal).unwrap();
+            self.journal = Arc::new(crate::domain::journal_codec::decode(&bytes).unwrap());
+            view.journal = Some(Arc::clone(journal));
+            self.journal_writes += 1;
+        }
     }
 
     /// A token as this process knows it: with what Spotify said of it.
@@ -305,6 +374,24 @@ impl World {
                 };
                 progress.credentials.insert(entry, result);
             }
+            Step::LoadJournal => {
+                let found = self.journal_reads.answer();
+                let journal = found.is_ok().then(|| Arc::clone(&self.journal));
+                let trouble = found.as_ref().err().filter(|trouble| **trouble != SecretTrouble::Cluster).cloned();
+                self.surroundings.journal = JournalView { journal, trouble, set_aside: false };
+                progress.journal = Some(found);
+            }
+            Step::Verify { entry } => {
+                self.did(Deed::Verified(entry.clone()));
+                let answer = self.checks.get_mut(&entry).map_or(Delivery::Accepted, Script::answer);
+                progress.checks.insert(entry, answer);
+            }
+            Step::Survey { entry, .. } => {
+                self.did(Deed::Surveyed(entry.clone()));
+                let answer = self.surveys.get_mut(&entry).map_or(Ok(false), Script::answer);
+                progress.surveys.insert(entry, answer);
+            }
+            Step::Place { .. } => panic!("no second is chosen here"),
             Step::Deliver { entry, batches } => self.deliver(&entry, batches, progress),
         }
     }
@@ -360,19 +447,14 @@ impl World {
         self.surroundings.app = Lookup::Found(Arc::new(app));
     }
 
-    fn deliver(&mut self, entry: &str, batches: Vec<Vec<Arc<Play>>>, progress: &mut Progress) {
-        for plays in batches {
+    fn deliver(&mut self, entry: &str, batches: Vec<Batch>, progress: &mut Progress) {
+        for Batch { plays, last_try } in batches {
             assert!(!plays.is_empty(), "no request without a play");
-            let submission = (self.targets)(entry, &plays);
+            let submission = delivery::judged((self.targets)(entry, &plays), last_try);
             self.did(Deed::Sent { entry: entry.to_owned(), plays: plays.clone() });
-            let taken = match &submission {
-                Submission::BatchRefused => true,
-                Submission::Each(deliveries) => {
-                    deliveries.iter().all(|delivery| delivery::final_mark(delivery).is_some())
-                }
-            };
+            let goes_on = delivery::goes_on(&submission);
             progress.deliveries.entry(entry.to_owned()).or_default().submissions.push((plays, submission));
-            if !taken {
+            if !goes_on {
                 break;
             }
         }

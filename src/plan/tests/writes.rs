@@ -115,7 +115,7 @@ fn settling_the_same_pass_again_changes_nothing() {
         progress().with_listener(super::accounts::LISTENER).with_page(shown, start()).with_refreshed(start());
     for entry in ["brainz", "hook"] {
         let submissions = vec![(plays.clone(), Submission::Each(Vec::clone(&each)))];
-        done.deliveries.insert(entry.to_owned(), TargetProgress { submissions });
+        done.deliveries.insert(entry.to_owned(), TargetProgress { submissions, ..TargetProgress::default() });
     }
     let first = settle(&account, &observed, &done, start());
     assert!(first.worth_writing);

@@ -1,0 +1,118 @@
+//! What all accounts of a process share about services: turns, pauses that hosts ask for, and what was sent to a Maloja.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use url::Url;
+
+/// How many of the last plays of a server are remembered.
+const REMEMBERED: usize = 500;
+
+/// What this process knows of services, by address.
+#[derive(Default)]
+pub struct Services(Mutex<HashMap<String, Server>>);
+
+#[derive(Default)]
+struct Server {
+    turn: Arc<tokio::sync::Mutex<()>>,
+    paused_until: Option<Timestamp>,
+    successes: u64,
+    sent: VecDeque<Sent>,
+}
+
+/// A play that was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// The uid of the account that sent it.
+    pub account: String,
+    /// The short hash of title and first artist.
+    pub title: u32,
+    /// `played_at` in milliseconds since 1970.
+    pub played_ms: i64,
+    /// The second at which it was sent.
+    pub second: i64,
+}
+
+/// The address of a server: scheme, host, port and path.
+pub fn server_key(url: &Url) -> String {
+    format!("{}{}", url.origin().ascii_serialization(), url.path().trim_end_matches('/'))
+}
+
+/// The host of a server: who asks to wait speaks for all of it.
+pub fn host_key(url: &Url) -> String {
+    url.origin().ascii_serialization()
+}
+
+impl Services {
+    /// The lock of a server or target that is called by one at a time.
+    pub fn turn(&self, key: &str) -> Arc<tokio::sync::Mutex<()>> {
+        Arc::clone(&self.of().entry(key.to_owned()).or_default().turn)
+    }
+
+    /// Nobody calls this host before a time.
+    pub fn pause(&self, host: &str, until: Timestamp) {
+        let mut servers = self.of();
+        let server = servers.entry(host.to_owned()).or_default();
+        server.paused_until = server.paused_until.max(Some(until));
+    }
+
+    /// Until when nobody calls this host; none where it may be called.
+    pub fn paused_until(&self, host: &str, now: Timestamp) -> Option<Timestamp> {
+        self.of().get(host).and_then(|server| server.paused_until).filter(|until| *until > now)
+    }
+
+    /// A play got through.
+    pub fn succeeded(&self, server: &str) {
+        self.of().entry(server.to_owned()).or_default().successes += 1;
+    }
+
+    /// How many plays got through since this process began.
+    pub fn successes(&self, server: &str) -> u64 {
+        self.of().get(server).map_or(0, |server| server.successes)
+    }
+
+    /// Remembers a play that is about to be sent.
+    pub fn note(&self, server: &str, sent: Sent) {
+        let mut servers = self.of();
+        let known = &mut servers.entry(server.to_owned()).or_default().sent;
+        known.push_back(sent);
+        let surplus = known.len().saturating_sub(REMEMBERED);
+        known.drain(..surplus);
+    }
+
+    /// The plays of a title that were sent to a server.
+    pub fn sent(&self, server: &str, title: u32) -> Vec<Sent> {
+        let servers = self.of();
+        let known = servers.get(server).map(|server| &server.sent);
+        known.into_iter().flatten().filter(|sent| sent.title == title).cloned().collect()
+    }
+
+    fn of(&self) -> MutexGuard<'_, HashMap<String, Server>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_server_has_one_key_however_its_url_is_written() {
+        let key = |url: &str| server_key(&url.parse().unwrap());
+        assert_eq!(key("https://Maloja.example.org:443/base/"), key("https://maloja.example.org/base"));
+        assert_ne!(key("https://maloja.example.org/one"), key("https://maloja.example.org/two"));
+        assert_eq!(host_key(&"https://a.example.org/x/y".parse().unwrap()), "https://a.example.org");
+    }
+
+    #[test]
+    fn the_longest_pause_counts_until_it_is_over() {
+        let services = Services::default();
+        let time = |second| Timestamp::from_second(second).unwrap();
+        services.pause("host", time(100));
+        services.pause("host", time(50));
+        assert_eq!(services.paused_until("host", time(99)), Some(time(100)));
+        assert_eq!(services.paused_until("host", time(100)), None);
+        assert_eq!(services.paused_until("other", time(0)), None);
+    }
+}
