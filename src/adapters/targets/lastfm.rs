@@ -134,11 +134,8 @@ async fn call(
     method: &str,
     parameters: Parameters,
 ) -> Result<Answer, Trouble> {
-    let own = [
-        ("method", method),
-        ("api_key", account.api_key.expose_secret()),
-        ("sk", account.session_key.expose_secret()),
-    ];
+    let own =
+        [("method", method), ("api_key", account.api_key.expose_secret()), ("sk", account.session_key.expose_secret())];
     let own = own.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let mut form: Parameters = own.into_iter().chain(parameters).collect();
     let signature = signature(&form, account.shared_secret);

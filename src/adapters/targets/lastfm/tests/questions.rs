@@ -48,10 +48,7 @@ fn scrobble_shown(title: &str, second: i64) -> Shown {
 fn refusals() -> Vec<(ResponseTemplate, Delivery)> {
     let client_refused = |reason: &str| Delivery::ClientRefused { reason: reason.to_owned() };
     let wrong_secret = "the signature is wrong: the shared secret is not that of the API key (error 13)";
-    let limited = Delivery::NotNow {
-        retry_after: Some(SignedDuration::from_secs(3)),
-        trouble: Trouble::RateLimited,
-    };
+    let limited = Delivery::NotNow { retry_after: Some(SignedDuration::from_secs(3)), trouble: Trouble::RateLimited };
     vec![
         (error(4, 403), Delivery::CredentialsRefused),
         (error(9, 403), Delivery::CredentialsRefused),
@@ -115,7 +112,8 @@ async fn the_profile_shows_what_stands_between_two_seconds() {
         track("Too old", &json!("99")),
     ]);
     let server = profile(tracks(&page)).await;
-    let expected = vec![scrobble_shown("Karmacoma", 300), scrobble_shown("Karmacoma", 200), scrobble_shown("Three", 100)];
+    let expected =
+        vec![scrobble_shown("Karmacoma", 300), scrobble_shown("Karmacoma", 200), scrobble_shown("Three", 100)];
     assert_eq!(shown(&server, 100, 300).await, Ok(expected));
     let requests = server.received_requests().await.unwrap();
     assert_eq!(requests.len(), 2);
