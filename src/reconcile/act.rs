@@ -7,11 +7,11 @@ use futures::future::join_all;
 
 use super::context::Context;
 use super::exchange::{self, Exchange};
-use super::live::{Live, LiveCredentials};
+use super::live::{ApplicationKeys, Live, LiveCredentials};
 use super::{client, finalizer, refusal, secret_access, token};
 use crate::adapters::targets::{Scrobble, Service};
 use crate::api::secret::SecretUse;
-use crate::api::v1alpha1::{AccountTarget, ScrobbleTarget, SpotifyAccount, TargetType};
+use crate::api::v1alpha1::{AccountTarget, ScrobbleTarget, SecretKeyReference, SpotifyAccount, TargetType};
 use crate::domain::answer::{ApiAnswer, Delivery, Submission, Trouble};
 use crate::domain::name::ObjectName;
 use crate::domain::play::Play;
@@ -174,16 +174,23 @@ async fn credentials(
         }
         _ => None,
     };
+    let own = async |reference: &SecretKeyReference| {
+        let secret = ObjectName::new(&name.namespace, &reference.name);
+        secret_access::credential(&ctx.cluster, &secret, &reference.key, SecretUse::Target).await
+    };
     let signing_key = match &service.spec.webhook {
-        Some(webhook) => {
-            let reference = &webhook.signing_key_ref;
-            let secret = ObjectName::new(&name.namespace, &reference.name);
-            Some(secret_access::credential(&ctx.cluster, &secret, &reference.key, SecretUse::Target).await?)
-        }
+        Some(webhook) => Some(own(&webhook.signing_key_ref).await?),
         None => None,
     };
-    let target_generation = service.metadata.generation;
-    Ok(LiveCredentials { target_ref: target.target_ref.clone(), target_generation, credential, signing_key })
+    let application = match &service.spec.last_fm {
+        Some(settings) => Some(ApplicationKeys {
+            api_key: own(&settings.api_key_ref).await?,
+            shared_secret: own(&settings.shared_secret_ref).await?,
+        }),
+        None => None,
+    };
+    let (target_ref, target_generation) = (target.target_ref.clone(), service.metadata.generation);
+    Ok(LiveCredentials { target_ref, target_generation, credential, signing_key, application })
 }
 
 fn keep_credentials(live: &mut Live, progress: &mut Progress, entry: String, prepared: Prepared) {
@@ -264,6 +271,10 @@ fn service(
 ) -> Option<Service> {
     let url = target::url(scrobble_target)?;
     match scrobble_target.spec.target_type {
+        TargetType::LastFm => {
+            let ApplicationKeys { api_key, shared_secret } = credentials.application.clone()?;
+            Some(Service::LastFm { url, api_key, shared_secret, session_key: credentials.credential.clone()? })
+        }
         TargetType::ListenBrainz => Some(Service::ListenBrainz { url, token: credentials.credential.clone()? }),
         TargetType::Webhook => Some(Service::Webhook {
             url,
@@ -271,6 +282,6 @@ fn service(
             target: name.to_string(),
             listener: listener?.to_owned(),
         }),
-        TargetType::LastFm | TargetType::Maloja => None,
+        TargetType::Maloja => None,
     }
 }

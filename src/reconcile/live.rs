@@ -35,16 +35,33 @@ pub struct LiveCredentials {
     pub credential: Option<SecretString>,
     /// The target's signing key.
     pub signing_key: Option<SecretString>,
+    /// The keys of the application that a LastFm target is registered as.
+    pub application: Option<ApplicationKeys>,
+}
+
+/// The keys of an application registered at Last.fm.
+#[derive(Clone)]
+pub struct ApplicationKeys {
+    /// The API key.
+    pub api_key: SecretString,
+    /// The secret that signs requests.
+    pub shared_secret: SecretString,
 }
 
 impl LiveCredentials {
     /// Whether the values are the same.
     pub fn same_values(&self, other: &Self) -> bool {
-        fn expose(value: Option<&SecretString>) -> Option<&str> {
-            value.map(ExposeSecret::expose_secret)
+        fn values(credentials: &LiveCredentials) -> [Option<&str>; 4] {
+            let application = credentials.application.as_ref();
+            [
+                credentials.credential.as_ref(),
+                credentials.signing_key.as_ref(),
+                application.map(|keys| &keys.api_key),
+                application.map(|keys| &keys.shared_secret),
+            ]
+            .map(|value| value.map(ExposeSecret::expose_secret))
         }
-        expose(self.credential.as_ref()) == expose(other.credential.as_ref())
-            && expose(self.signing_key.as_ref()) == expose(other.signing_key.as_ref())
+        values(self) == values(other)
     }
 }
 
