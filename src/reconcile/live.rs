@@ -190,6 +190,28 @@ mod tests {
     }
 
     #[test]
+    fn every_value_tells_credentials_apart() {
+        let with = |values: [Option<&str>; 4]| {
+            let [credential, signing_key, api_key, shared_secret] = values.map(|it| it.map(SecretString::from));
+            let target_ref = NamespacedReference::default();
+            let application = match (api_key, shared_secret) {
+                (Some(api_key), Some(shared_secret)) => Some(ApplicationKeys { api_key, shared_secret }),
+                _ => None,
+            };
+            LiveCredentials { target_ref, target_generation: None, credential, signing_key, application }
+        };
+        let full = [Some("a"), Some("b"), Some("c"), Some("d")];
+        assert!(with(full).same_values(&with(full)));
+        assert!(with([None; 4]).same_values(&with([None; 4])));
+        assert!(!with(full).same_values(&with([Some("a"), Some("b"), None, None])));
+        for changed in 0..4 {
+            let mut other = full;
+            other[changed] = Some("another");
+            assert!(!with(full).same_values(&with(other)), "value {changed}");
+        }
+    }
+
+    #[test]
     fn what_was_to_be_said_is_kept_where_its_status_was_written_after_all() {
         for (stored, waits, unsaid) in [(status(1), true, 0), (status(2), false, 1), (status(3), false, 0)] {
             let said = Announcement { warning: true, reason: "AuthorizationExpiring".to_owned(), note: String::new() };

@@ -1,6 +1,7 @@
 //! The bytes that are sent, and who they are signed by.
 
 mod answers;
+mod document;
 mod questions;
 mod simulator;
 
