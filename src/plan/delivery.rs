@@ -8,7 +8,7 @@ use super::observed::{Observed, TargetEntry};
 use super::open::{self, OpenPlay, Sources, open_plays, sent_time};
 pub use super::open::{is_first_read, ledger};
 use super::step::{Batch, Progress, Step, TargetProgress};
-use super::{foreign, reference, schedule};
+use super::{acceptance, foreign, reference, schedule};
 use crate::api::condition::Reason;
 use crate::api::v1alpha1::{
     AccountTarget, AccountTargetStatus, ScrobbleTarget, SpotifyAccount, SpotifyAccountStatus, TargetState, TargetType,
@@ -163,8 +163,8 @@ pub(super) fn is_sendable(open: &OpenPlay, entry: &TargetEntry) -> bool {
 }
 
 /// Why a service would never take a play, or not yet, as its documented rules say; it is not sent then.
-pub(super) fn refused(_target: &ScrobbleTarget, _play: &Play, _now: Timestamp) -> Option<Delivery> {
-    None
+pub(super) fn refused(target: &ScrobbleTarget, play: &Play, now: Timestamp) -> Option<Delivery> {
+    acceptance::refused(target.spec.target_type, play, sent_time(target, play), now)
 }
 
 /// The requests for plays, oldest first. Plays that the service failed over go alone.
@@ -278,7 +278,12 @@ pub fn is_about_the_play(delivery: &Delivery) -> bool {
 }
 
 /// When plays that wait are next offered to a target; none where none waits.
-pub(super) fn next(account: &SpotifyAccount, status: &SpotifyAccountStatus, observed: &Observed) -> Option<Timestamp> {
+pub(super) fn next(
+    account: &SpotifyAccount,
+    status: &SpotifyAccountStatus,
+    observed: &Observed,
+    now: Timestamp,
+) -> Option<Timestamp> {
     let waits = observed.waiting_page.is_some() || status.targets.iter().any(|target| target.pending > 0);
     let retry = schedule::retry_requested(account).is_some();
     if retry && status.targets.iter().any(|target| target.quarantined > 0) {
@@ -300,7 +305,10 @@ pub(super) fn next(account: &SpotifyAccount, status: &SpotifyAccountStatus, obse
             Some(journal) => {
                 let page = observed.waiting_page.as_deref();
                 let sources = Sources { ledger: &ledger, page, journal, retry: false };
-                open_plays(account, target, &observed.namespace, &sources).iter().any(|open| is_sendable(open, entry))
+                open_plays(account, target, &observed.namespace, &sources).iter().any(|open| {
+                    let not_yet = matches!(refused(found, &open.play, now), Some(Delivery::NotNow { .. }));
+                    is_sendable(open, entry) && !not_yet
+                })
             }
         };
         match &known.next_attempt_time {

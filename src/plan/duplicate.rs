@@ -13,23 +13,22 @@ pub fn is_older_twin(other: &SpotifyAccount, account: &SpotifyAccount) -> bool {
 }
 
 /// Whether another account delivers to what an entry refers to, with the same credentials: the same key of the same
-/// Secret, or what its service was asked about has the same id. A webhook has no credentials.
+/// Secret, or the same value where this process holds both (`holds_same`). A webhook has no credentials.
 pub fn serves(
     other: &SpotifyAccount,
-    account: &SpotifyAccount,
     entry: &AccountTarget,
     namespace: &str,
-    credentials_id: Option<&str>,
+    holds_same: &dyn Fn(&AccountTarget) -> bool,
 ) -> bool {
     let their_namespace = other.metadata.namespace.as_deref().unwrap_or_default();
-    let known = |account: &SpotifyAccount, name: &str| account.status.as_ref()?.target(name)?.credentials_id.clone();
-    let own = credentials_id.map(str::to_owned).or_else(|| known(account, &entry.name));
     other.spec.targets.iter().any(|theirs| {
         let same_target = theirs.target_ref.name == entry.target_ref.name
             && theirs.target_ref.namespace_or(their_namespace) == entry.target_ref.namespace_or(namespace);
-        let same_reference = their_namespace == namespace && theirs.credentials_ref == entry.credentials_ref;
-        let none = theirs.credentials_ref.is_none() && entry.credentials_ref.is_none();
-        let same_value = own.is_some() && own == known(other, &theirs.name);
-        same_target && (none || (entry.credentials_ref.is_some() && same_reference) || same_value)
+        let same_credentials = match (&theirs.credentials_ref, &entry.credentials_ref) {
+            (None, None) => true,
+            (Some(one), Some(two)) => (their_namespace == namespace && one == two) || holds_same(theirs),
+            _ => false,
+        };
+        same_target && same_credentials
     })
 }

@@ -3,6 +3,7 @@
 //! One pass over an account alternates [`next_steps`] and the driver until no step is left; then [`settle()`] says what
 //! the status becomes, what is announced and when to look again.
 
+pub mod acceptance;
 pub mod app;
 pub mod breaker;
 pub mod claim;

@@ -81,7 +81,7 @@ impl Upcoming {
     fn of(account: &SpotifyAccount, observed: &Observed, status: &SpotifyAccountStatus, now: Timestamp) -> Self {
         let read = next_question(account, observed, status, now);
         let refresh = refresh_ahead(read, account, observed, status);
-        Self { read, refresh, delivery: delivery::next(account, status, observed) }
+        Self { read, refresh, delivery: delivery::next(account, status, observed, now) }
     }
 
     fn first(&self) -> Timestamp {

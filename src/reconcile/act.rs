@@ -6,17 +6,13 @@ use futures::future::join_all;
 
 use super::context::Context;
 use super::exchange::{self, Exchange};
-use super::live::{Live, LiveCredentials};
-use super::{client, deliver, finalizer, journal, maloja, observe, refusal, secret_access, token};
-use crate::adapters::targets::Service;
-use crate::api::secret::SecretUse;
-use crate::api::v1alpha1::{AccountTarget, ScrobbleTarget, SpotifyAccount, TargetType};
+use super::live::Live;
+use super::{client, credentials, deliver, finalizer, journal, maloja, observe, refusal, token};
+use crate::api::v1alpha1::SpotifyAccount;
 use crate::domain::answer::{ApiAnswer, Delivery};
-use crate::domain::name::ObjectName;
 use crate::domain::play::Play;
-use crate::plan::observed::{Lookup, TargetEntry};
-use crate::plan::step::{Credentials, RefreshOutcome, SecretTrouble};
-use crate::plan::{self, Observed, Progress, Step, open, target};
+use crate::plan::step::{RefreshOutcome, SecretTrouble};
+use crate::plan::{self, Observed, Progress, Step, open};
 
 /// Takes steps, those for targets at the same time, and notes what became of them.
 pub(super) async fn act(
@@ -44,9 +40,9 @@ pub(super) async fn act(
             Step::Deliver { entry, batches } => deliveries.push((entry, batches)),
         }
     }
-    let prepared = join_all(entries.into_iter().map(|entry| prepare(ctx, account, observed, entry))).await;
+    let prepared = join_all(entries.into_iter().map(|entry| credentials::prepare(ctx, account, observed, entry))).await;
     for (entry, result) in prepared {
-        keep_credentials(live, progress, entry, result);
+        credentials::keep(ctx, account, live, progress, entry, result);
     }
     let known_listener = listener(account, progress);
     let place_of = |live: &Live, entry: &str| deliver::place(observed, live, known_listener.as_deref(), account, entry);
@@ -231,84 +227,10 @@ fn access(live: &Live) -> Option<&crate::domain::token::AccessToken> {
     live.token.as_ref()?.in_use.access.as_ref().map(|access| &access.token)
 }
 
-type Prepared = Result<LiveCredentials, SecretTrouble>;
-
-async fn prepare(ctx: &Context, account: &SpotifyAccount, observed: &Observed, entry: String) -> (String, Prepared) {
-    let found = account.spec.targets.iter().zip(&observed.targets).find(|(target, _)| target.name == entry);
-    let prepared = match found {
-        Some((target, TargetEntry { target: Lookup::Found(service), name, .. })) => {
-            credentials(ctx, &observed.namespace, target, service, name).await
-        }
-        _ => Err(SecretTrouble::Cluster),
-    };
-    (entry, prepared)
-}
-
-async fn credentials(
-    ctx: &Context,
-    namespace: &str,
-    target: &AccountTarget,
-    service: &ScrobbleTarget,
-    name: &ObjectName,
-) -> Prepared {
-    let credential = match (&target.credentials_ref, service.spec.target_type.credentials_key()) {
-        (Some(reference), Some(usual)) => {
-            let secret = ObjectName::new(namespace, &reference.name);
-            let key = reference.key.as_deref().unwrap_or(usual);
-            Some(secret_access::credential(&ctx.cluster, &secret, key, SecretUse::Credentials).await?)
-        }
-        _ => None,
-    };
-    let signing_key = match &service.spec.webhook {
-        Some(webhook) => {
-            let reference = &webhook.signing_key_ref;
-            let secret = ObjectName::new(&name.namespace, &reference.name);
-            Some(secret_access::credential(&ctx.cluster, &secret, &reference.key, SecretUse::Target).await?)
-        }
-        None => None,
-    };
-    let target_generation = service.metadata.generation;
-    Ok(LiveCredentials { target_ref: target.target_ref.clone(), target_generation, credential, signing_key })
-}
-
-fn keep_credentials(live: &mut Live, progress: &mut Progress, entry: String, prepared: Prepared) {
-    let result = match prepared {
-        Err(trouble) => {
-            live.credentials.remove(&entry);
-            Err(trouble)
-        }
-        Ok(fresh) => {
-            let renewed = live.credentials.get(&entry).is_some_and(|known| !known.same_values(&fresh));
-            live.credentials.insert(entry.clone(), fresh);
-            Ok(Credentials { renewed })
-        }
-    };
-    progress.credentials.insert(entry, result);
-}
-
 /// The listener as Spotify names them: as asked in this pass, or as known.
 fn listener(account: &SpotifyAccount, progress: &Progress) -> Option<String> {
     match &progress.listener {
         Some(ApiAnswer::Found(listener)) => Some(listener.account_id.clone()),
         _ => account.status.as_ref()?.authorization.as_ref()?.spotify_account_id.clone(),
-    }
-}
-
-pub(super) fn service(
-    listener: Option<&str>,
-    scrobble_target: &ScrobbleTarget,
-    name: &ObjectName,
-    credentials: &LiveCredentials,
-) -> Option<Service> {
-    let url = target::url(scrobble_target)?;
-    match scrobble_target.spec.target_type {
-        TargetType::ListenBrainz => Some(Service::ListenBrainz { url, token: credentials.credential.clone()? }),
-        TargetType::Webhook => Some(Service::Webhook {
-            url,
-            signing_key: credentials.signing_key.clone(),
-            target: name.to_string(),
-            listener: listener?.to_owned(),
-        }),
-        TargetType::LastFm | TargetType::Maloja => None,
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::context::Context;
 use super::services::{host_key, server_key};
-use super::{act, maloja};
+use super::{credentials, maloja};
 use crate::adapters::targets::{Scrobble, Service};
 use crate::api::v1alpha1::{ScrobbleTarget, TargetType};
 use crate::domain::answer::{Delivery, Submission, Trouble};
@@ -128,11 +128,11 @@ pub(super) fn place<'a>(
     let found = observed.targets.iter().zip(&account.spec.targets).find(|(target, _)| target.entry == entry);
     let (TargetEntry { entry, target: Lookup::Found(target), name, .. }, spec) = found? else { return None };
     let url = target::url(target)?;
-    let credentials = live.credentials.get(entry)?;
+    let held = live.credentials.get(entry)?;
     Some(Place {
         attachment: open::attachment_id(spec, &observed.namespace),
         target,
-        service: act::service(listener, target, name, credentials)?,
+        service: credentials::service(listener, target, name, held)?,
         journal: live.journal.journal.clone().unwrap_or_default(),
         account: account.metadata.uid.as_deref().unwrap_or_default(),
         server: server_key(&url),

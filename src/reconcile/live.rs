@@ -37,16 +37,35 @@ pub struct LiveCredentials {
     pub credential: Option<SecretString>,
     /// The target's signing key.
     pub signing_key: Option<SecretString>,
+    /// The keys of the application that a LastFm target is registered as.
+    pub application: Option<ApplicationKeys>,
+    /// Names the Secrets' versions, where the service can be asked about their values.
+    pub id: Option<String>,
+}
+
+/// The keys of an application registered at Last.fm.
+#[derive(Clone)]
+pub struct ApplicationKeys {
+    /// The API key.
+    pub api_key: SecretString,
+    /// The secret that signs requests.
+    pub shared_secret: SecretString,
 }
 
 impl LiveCredentials {
     /// Whether the values are the same.
     pub fn same_values(&self, other: &Self) -> bool {
-        fn expose(value: Option<&SecretString>) -> Option<&str> {
-            value.map(ExposeSecret::expose_secret)
+        fn values(credentials: &LiveCredentials) -> [Option<&str>; 4] {
+            let application = credentials.application.as_ref();
+            [
+                credentials.credential.as_ref(),
+                credentials.signing_key.as_ref(),
+                application.map(|keys| &keys.api_key),
+                application.map(|keys| &keys.shared_secret),
+            ]
+            .map(|value| value.map(ExposeSecret::expose_secret))
         }
-        expose(self.credential.as_ref()) == expose(other.credential.as_ref())
-            && expose(self.signing_key.as_ref()) == expose(other.signing_key.as_ref())
+        values(self) == values(other)
     }
 }
 
@@ -90,8 +109,6 @@ pub struct Live {
     pub refused: Option<AccessToken>,
     /// The Secrets of target entries.
     pub credentials: HashMap<String, LiveCredentials>,
-    /// Names the credentials of target entries, where their services can be asked about them.
-    pub credentials_ids: HashMap<String, String>,
     /// The plays that wait or were refused.
     pub journal: LiveJournal,
     /// How many plays had got through at a target entry's server when the second of one was taken there last.
@@ -191,6 +208,28 @@ mod tests {
 
     fn status(generation: i64) -> SpotifyAccountStatus {
         SpotifyAccountStatus { observed_generation: Some(generation), ..SpotifyAccountStatus::default() }
+    }
+
+    #[test]
+    fn every_value_tells_credentials_apart() {
+        let with = |values: [Option<&str>; 4]| {
+            let [credential, signing_key, api_key, shared_secret] = values.map(|it| it.map(SecretString::from));
+            let target_ref = NamespacedReference::default();
+            let application = match (api_key, shared_secret) {
+                (Some(api_key), Some(shared_secret)) => Some(ApplicationKeys { api_key, shared_secret }),
+                _ => None,
+            };
+            LiveCredentials { target_ref, target_generation: None, credential, signing_key, application, id: None }
+        };
+        let full = [Some("a"), Some("b"), Some("c"), Some("d")];
+        assert!(with(full).same_values(&with(full)));
+        assert!(with([None; 4]).same_values(&with([None; 4])));
+        assert!(!with(full).same_values(&with([Some("a"), Some("b"), None, None])));
+        for changed in 0..4 {
+            let mut other = full;
+            other[changed] = Some("another");
+            assert!(!with(full).same_values(&with(other)), "value {changed}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod client;
 pub mod clients;
 mod commit;
 pub mod context;
+mod credentials;
 mod deletion;
 mod deliver;
 pub mod exchange;
@@ -134,6 +135,7 @@ async fn pass(watched: &Arc<SpotifyAccount>, name: &ObjectName, ctx: &Arc<Contex
     let uid = watched.metadata.uid.clone().unwrap_or_default();
     if watched.metadata.deletion_timestamp.is_some() {
         ctx.live.forget(&uid);
+        ctx.services.forget(&uid);
         return Ok(deletion::hand_back(ctx, watched, name).await);
     }
     failpoint::reached("begun", watched).await;
@@ -149,7 +151,7 @@ async fn pass(watched: &Arc<SpotifyAccount>, name: &ObjectName, ctx: &Arc<Contex
         record::record(ctx, live, &mut account, &mut stored, name, visit).await?;
         ctx.traces.untouched(&ObjectName::new(&name.namespace, &account.spec.token_secret_ref.name));
     }
-    let elders = observe::Elders::of(&account, &name.namespace, ctx, live);
+    let elders = observe::Elders::of(&account, &name.namespace, ctx);
     let elders = &elders;
     let observed = observe::observe(&account, &name.namespace, ctx, live, elders);
     let due = plan::schedule::due(&account, &observed, ctx.clock.now());

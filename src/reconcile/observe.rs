@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::context::Context;
 use super::live::Live;
 use super::services::server_key;
-use crate::api::v1alpha1::SpotifyAccount;
+use crate::api::v1alpha1::{AccountTarget, SpotifyAccount};
 use crate::domain::name::ObjectName;
 use crate::plan::observed::{ClientView, JournalView, TargetEntry};
 use crate::plan::{Lookup, Observed, duplicate, reference, target};
@@ -22,7 +22,7 @@ pub(super) struct Elders {
 
 impl Elders {
     /// Looks for them.
-    pub(super) fn of(account: &SpotifyAccount, namespace: &str, ctx: &Context, live: &Live) -> Self {
+    pub(super) fn of(account: &SpotifyAccount, namespace: &str, ctx: &Context) -> Self {
         let oldest = |others: Vec<Arc<SpotifyAccount>>| {
             let oldest = others.iter().min_by_key(|other| reference::seniority(other))?;
             let namespace = oldest.metadata.namespace.clone().unwrap_or_default();
@@ -31,8 +31,13 @@ impl Elders {
         let token_secret = ctx.catalogue.accounts(&|other| reference::is_older_holder(other, account, namespace));
         let same = ctx.catalogue.accounts(&|other| duplicate::is_older_twin(other, account));
         let targets = account.spec.targets.iter().filter_map(|entry| {
-            let id = live.credentials_ids.get(&entry.name).map(String::as_str);
-            let serving = same.iter().filter(|other| duplicate::serves(other, account, entry, namespace, id));
+            let serving = same.iter().filter(|other| {
+                let holds_same = |theirs: &AccountTarget| {
+                    let uid = |account: &SpotifyAccount| account.metadata.uid.clone().unwrap_or_default();
+                    ctx.services.hold_same((&uid(other), &theirs.name), (&uid(account), &entry.name))
+                };
+                duplicate::serves(other, entry, namespace, &holds_same)
+            });
             Some((entry.name.clone(), oldest(serving.cloned().collect())?))
         });
         Self { token_secret: oldest(token_secret), targets: targets.collect() }
@@ -82,7 +87,7 @@ pub(super) fn observe(
             target: service,
             name: target_name,
             prepared,
-            credentials_id: live.credentials_ids.get(&target.name).cloned(),
+            credentials_id: live.credentials.get(&target.name).and_then(|credentials| credentials.id.clone()),
             holder: elders.targets.get(&target.name).cloned(),
             moved_on: false,
         };

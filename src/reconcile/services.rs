@@ -4,14 +4,21 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
+use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
+
+use crate::domain::digest::keyed_hash;
 
 /// How many of the last plays of a server are remembered.
 const REMEMBERED: usize = 500;
 
 /// What this process knows of services, by address.
 #[derive(Default)]
-pub struct Services(Mutex<HashMap<String, Server>>);
+pub struct Services {
+    servers: Mutex<HashMap<String, Server>>,
+    /// Digests of listeners' keys, by account and target entry: two accounts may hold the same one.
+    held: Mutex<HashMap<(String, String), [u8; 32]>>,
+}
 
 #[derive(Default)]
 struct Server {
@@ -88,8 +95,30 @@ impl Services {
         known.into_iter().flatten().filter(|sent| sent.title == title).cloned().collect()
     }
 
+    /// An account holds a listener's key.
+    pub fn hold(&self, account: &str, entry: &str, credential: Option<&SecretString>) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = (account.to_owned(), entry.to_owned());
+        match credential {
+            Some(value) => drop(held.insert(place, keyed_hash(b"held", &[value.expose_secret().as_bytes()]))),
+            None => drop(held.remove(&place)),
+        }
+    }
+
+    /// Whether two accounts are known to hold the same key.
+    pub fn hold_same(&self, one: (&str, &str), other: (&str, &str)) -> bool {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let of = |(account, entry): (&str, &str)| held.get(&(account.to_owned(), entry.to_owned()));
+        of(one).is_some() && of(one) == of(other)
+    }
+
+    /// Forgets an account that is gone.
+    pub fn forget(&self, account: &str) {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).retain(|(holder, _), _| holder != account);
+    }
+
     fn of(&self) -> MutexGuard<'_, HashMap<String, Server>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.servers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -186,7 +186,9 @@ fn settle_sync(
     let known = delivery::journal(observed);
     let retries = schedule::retry_requested(account).is_some() && known.is_some();
     let looked = progress.journal == Some(Ok(()));
-    if read.is_none() && progress.deliveries.is_empty() && !retries && !looked {
+    // Plays that wait may have become too old to be sent at all.
+    let offers = matches!(progress.due, Some(Due::Deliver(time)) if time <= now);
+    if read.is_none() && progress.deliveries.is_empty() && !retries && !looked && !offers {
         return None;
     }
     let before = open::ledger(status);

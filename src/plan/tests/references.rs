@@ -175,11 +175,12 @@ fn an_entry_must_fit_its_target() {
             .map_err(|problem| (problem.reason, problem.condition, problem.message))
     };
     assert_eq!(fitting(true, TargetType::ListenBrainz), Ok(()));
+    assert_eq!(fitting(true, TargetType::LastFm), Ok(()));
     assert_eq!(fitting(false, TargetType::Webhook), Ok(()));
     for (credentials, kind, remedy) in [
         (false, TargetType::ListenBrainz, "name the listener's key in credentialsRef"),
+        (false, TargetType::LastFm, "name the listener's key in credentialsRef"),
         (true, TargetType::Webhook, "remove credentialsRef"),
-        (true, TargetType::LastFm, "does not deliver to type LastFm yet"),
         (true, TargetType::Maloja, "does not deliver to type Maloja yet"),
     ] {
         let (reason, condition, message) = fitting(credentials, kind).unwrap_err();

@@ -43,6 +43,7 @@ pub(crate) fn refine(endpoint: Endpoint, call: &Call) -> Endpoint {
         "auth.gettoken" => Endpoint::LastfmToken,
         "auth.getsession" => Endpoint::LastfmSession,
         "user.getrecenttracks" => Endpoint::LastfmRecentTracks,
+        "user.getinfo" => Endpoint::LastfmUserInfo,
         "track.scrobble" => Endpoint::LastfmScrobble,
         _ => Endpoint::LastfmOther,
     }
@@ -76,6 +77,7 @@ pub(crate) fn identify(world: &World, endpoint: Endpoint, call: &Call) -> Caller
         Endpoint::LastfmToken
         | Endpoint::LastfmSession
         | Endpoint::LastfmRecentTracks
+        | Endpoint::LastfmUserInfo
         | Endpoint::LastfmScrobble
         | Endpoint::LastfmOther => lastfm::caller(world, call),
         Endpoint::Webhook => Caller { account: call.segments.get(1).cloned(), client_id: None },
@@ -107,6 +109,7 @@ pub(crate) fn facts(endpoint: Endpoint, call: &Call) -> Facts {
         Endpoint::LastfmToken
         | Endpoint::LastfmSession
         | Endpoint::LastfmRecentTracks
+        | Endpoint::LastfmUserInfo
         | Endpoint::LastfmScrobble
         | Endpoint::LastfmOther => Facts {
             lastfm_method: lastfm::parameter(call, "method").map(ToOwned::to_owned),
@@ -131,6 +134,7 @@ pub(crate) fn answer(endpoint: Endpoint, visit: &mut Visit<'_>) -> Answer {
         Endpoint::LastfmToken
         | Endpoint::LastfmSession
         | Endpoint::LastfmRecentTracks
+        | Endpoint::LastfmUserInfo
         | Endpoint::LastfmScrobble
         | Endpoint::LastfmOther => lastfm::answer(endpoint, visit),
         Endpoint::Webhook => webhook::answer(visit),

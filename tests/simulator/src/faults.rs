@@ -147,6 +147,7 @@ pub(crate) fn rate_limited(endpoint: Endpoint) -> Answer {
         Endpoint::LastfmToken
         | Endpoint::LastfmSession
         | Endpoint::LastfmRecentTracks
+        | Endpoint::LastfmUserInfo
         | Endpoint::LastfmScrobble
         | Endpoint::LastfmOther => crate::lastfm::error(29, 429),
         Endpoint::Authorize | Endpoint::Token | Endpoint::Webhook | Endpoint::Unknown => {
@@ -168,6 +169,7 @@ fn with_form(endpoint: Endpoint, status: u16, form: BodyForm) -> Answer {
             Endpoint::LastfmToken
             | Endpoint::LastfmSession
             | Endpoint::LastfmRecentTracks
+            | Endpoint::LastfmUserInfo
             | Endpoint::LastfmScrobble
             | Endpoint::LastfmOther => crate::lastfm::error(if status >= 500 { 11 } else { 8 }, status),
             _ => Answer::json(status, &json!({"code": status, "error": reason})),

@@ -27,6 +27,8 @@ pub enum Endpoint {
     LastfmSession,
     /// `user.getRecentTracks`
     LastfmRecentTracks,
+    /// `user.getInfo`
+    LastfmUserInfo,
     /// `track.scrobble`
     LastfmScrobble,
     /// Any other method of Last.fm, and its page where a listener allows an app.

@@ -142,6 +142,9 @@ pub struct Scrobble {
     pub other: BTreeMap<String, String>,
     /// 0: held; else the code it was last ignored with.
     pub ignored_code: u32,
+    /// When it was accepted; absent while it is not.
+    #[serde(default)]
+    pub accepted_time: Option<Timestamp>,
     /// SHA-256 of each different form it was sent in; one if every repeat was identical.
     pub forms: Vec<String>,
     /// How often it was received.

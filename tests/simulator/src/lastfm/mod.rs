@@ -3,6 +3,7 @@
 mod auth;
 mod recent_tracks;
 mod scrobble;
+mod user_info;
 mod xml;
 
 use std::collections::BTreeMap;
@@ -65,7 +66,8 @@ pub(crate) fn answer(endpoint: Endpoint, visit: &mut Visit<'_>) -> Answer {
         let result = match endpoint {
             Endpoint::LastfmToken => auth::token(visit, &app),
             Endpoint::LastfmSession => auth::session(visit, &app),
-            Endpoint::LastfmRecentTracks => recent_tracks::answer(visit),
+            Endpoint::LastfmRecentTracks => recent_tracks::answer(visit, &app),
+            Endpoint::LastfmUserInfo => user_info::answer(visit, &app),
             Endpoint::LastfmScrobble => scrobble::answer(visit, &app),
             _ => Err(INVALID_METHOD),
         };
@@ -90,7 +92,7 @@ fn app(visit: &Visit<'_>) -> Result<LastfmApp, (Refusal, bool)> {
     if app.suspended { Err((KEY_SUSPENDED, app.errors_with_200)) } else { Ok(app.clone()) }
 }
 
-/// Parameters of a call that writes, its signature checked: all in the body of a POST, none given twice.
+/// Parameters of a call for a session, its signature checked: all in the body of a POST, none given twice.
 fn signed(visit: &Visit<'_>, app: &LastfmApp) -> Result<BTreeMap<String, String>, Refusal> {
     let pairs = if visit.call.method == http::Method::POST { &visit.call.form } else { &visit.call.query };
     let parameters: BTreeMap<String, String> = pairs.iter().cloned().collect();
@@ -100,6 +102,13 @@ fn signed(visit: &Visit<'_>, app: &LastfmApp) -> Result<BTreeMap<String, String>
     } else {
         Err(INVALID_SIGNATURE)
     }
+}
+
+/// The user of the session that a call carries which does not need one; a call that carries one is signed.
+fn session(visit: &Visit<'_>, app: &LastfmApp) -> Result<Option<String>, Refusal> {
+    let Some(key) = parameter(visit.call, "sk") else { return Ok(None) };
+    signed(visit, app)?;
+    session_user(visit.world, key).map(Some).ok_or(INVALID_SESSION_KEY)
 }
 
 /// MD5 over every name and value in the byte order of the names, then the secret; without `format`, `callback` and

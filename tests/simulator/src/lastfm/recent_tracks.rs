@@ -2,15 +2,16 @@
 
 use serde_json::{Value, json};
 
-use super::{INVALID_PARAMETERS, Refusal, parameter};
-use crate::api::Scrobble;
+use super::{INVALID_PARAMETERS, Refusal, parameter, session};
+use crate::api::{LastfmApp, Scrobble};
 use crate::call::Visit;
 
 /// Tracks of a page unless asked, and at most.
 const DEFAULT_LIMIT: usize = 50;
 const MOST: usize = 200;
 
-pub(crate) fn answer(visit: &mut Visit<'_>) -> Result<Value, Refusal> {
+pub(crate) fn answer(visit: &mut Visit<'_>, app: &LastfmApp) -> Result<Value, Refusal> {
+    session(visit, app)?;
     let user = parameter(visit.call, "user").ok_or(INVALID_PARAMETERS)?;
     if !visit.world.lastfm_users.contains(user) {
         return Err(INVALID_PARAMETERS);

@@ -84,6 +84,9 @@ fn store(visit: &mut Visit<'_>, user: &LastfmUser, entry: &Entry) -> (u32, bool)
         known.received += 1;
         known.last_time = visit.now;
         known.ignored_code = code;
+        if !held && code == ACCEPTED {
+            known.accepted_time = Some(visit.now);
+        }
         if !known.forms.contains(&form) {
             known.forms.push(form);
         }
@@ -98,6 +101,7 @@ fn store(visit: &mut Visit<'_>, user: &LastfmUser, entry: &Entry) -> (u32, bool)
         timestamp,
         other,
         ignored_code: code,
+        accepted_time: (code == ACCEPTED).then_some(visit.now),
         forms: vec![form],
         received: 1,
         first_time: visit.now,
@@ -130,9 +134,8 @@ fn judge(visit: &Visit<'_>, user: &LastfmUser, entry: &Entry, timestamp: i64) ->
         return ARTIST_IGNORED;
     }
     let today = now.div_euclid(DAY);
-    let own = visit.world.scrobbles.of(&user.name).map(|(_, scrobble)| scrobble);
-    let accepted =
-        own.filter(|known| known.ignored_code == ACCEPTED && known.first_time.as_second().div_euclid(DAY) == today);
+    let own = visit.world.scrobbles.of(&user.name).filter_map(|(_, scrobble)| scrobble.accepted_time);
+    let accepted = own.filter(|time| time.as_second().div_euclid(DAY) == today);
     if accepted.count() >= user.daily_limit as usize { DAILY_LIMIT } else { ACCEPTED }
 }
 

@@ -244,6 +244,80 @@ async fn recent_tracks_are_shown_newest_first() {
     assert_eq!(failure(&nobody), (400, Some(6)));
 }
 
+async fn get(stage: &Stage, form: &Form) -> Answer {
+    stage.answer(stage.http.get(stage.url("/lastfm/2.0/")).query(form)).await
+}
+
+#[tokio::test]
+async fn a_session_says_whose_it_is_by_post_and_by_get() {
+    let stage = stage().await;
+    let now = stage.now().await.as_second();
+    scrobble(&stage, &[("A", "One", now - 300), ("A", "Two", now - 200)]).await;
+    let own = form("user.getInfo", &[("sk", SESSION)]);
+    for answer in [post(&stage, &own).await, get(&stage, &own).await] {
+        let user = &answer.json()["user"];
+        assert_eq!((answer.status, &user["name"], &user["playcount"]), (200, &json!("alice"), &json!("2")));
+    }
+    let changed = |name: &str, value: &str| {
+        let mut form = own.clone();
+        form.insert(name.into(), value.into());
+        form
+    };
+    for (form, expected) in [
+        (form("user.getInfo", &[("sk", "wrong")]), (403, Some(9))),
+        (changed("api_sig", "00"), (403, Some(13))),
+        (changed("api_key", "wrong"), (403, Some(10))),
+        (form("user.getInfo", &[]), (400, Some(6))),
+        (form("user.getInfo", &[("user", "nobody")]), (400, Some(6))),
+    ] {
+        assert_eq!(failure(&post(&stage, &form).await), expected);
+        assert_eq!(failure(&get(&stage, &form).await), expected);
+    }
+    let unsigned = [("method", "user.getInfo"), ("api_key", KEY), ("user", "alice"), ("format", "json")];
+    let unsigned: Form = unsigned.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+    assert_eq!(get(&stage, &unsigned).await.json()["user"]["name"], "alice", "a profile is public");
+    let records = stage.simulator.requests(&RecordFilter::at(Endpoint::LastfmUserInfo).of("alice")).await.unwrap();
+    assert_eq!(records.len(), 7, "a session's calls and those for a name are its user's");
+}
+
+#[tokio::test]
+async fn a_question_about_a_session_can_fail_by_script() {
+    let stage = stage().await;
+    let ask = async || call(&stage, "user.getInfo", &[("sk", SESSION)]).await;
+    let fault = |effect| NewFault::new(effect).at(Endpoint::LastfmUserInfo).of("alice").times(1);
+    stage.simulator.add_fault(&fault(Effect::LastfmError { code: 9, status: 200 })).await.unwrap();
+    assert_eq!(failure(&ask().await), (200, Some(9)));
+    stage.simulator.add_fault(&fault(Effect::RateLimited { retry_after_seconds: 7 })).await.unwrap();
+    let limited = ask().await;
+    assert_eq!((failure(&limited), limited.header("retry-after")), ((429, Some(29)), Some("7")));
+    assert_eq!(ask().await.status, 200);
+}
+
+#[tokio::test]
+async fn a_session_may_ask_for_recent_tracks_and_must_be_good() {
+    let stage = stage().await;
+    let now = stage.now().await.as_second();
+    scrobble(&stage, &[("A", "One", now - 300)]).await;
+    let ask = async |sk| call(&stage, "user.getRecentTracks", &[("sk", sk), ("user", "alice")]).await;
+    assert_eq!(ask(SESSION).await.json()["recenttracks"]["track"][0]["name"], "One");
+    assert_eq!(failure(&ask("wrong").await), (403, Some(9)));
+    let mut tampered = form("user.getRecentTracks", &[("sk", SESSION), ("user", "alice")]);
+    tampered.insert("limit".into(), "1".into());
+    assert_eq!(failure(&post(&stage, &tampered).await), (403, Some(13)));
+}
+
+#[tokio::test]
+async fn a_play_that_one_day_ignores_counts_on_the_day_that_takes_it() {
+    let stage = stage().await;
+    let user = LastfmUser { daily_limit: 1, ..LastfmUser::new("alice", SESSION) };
+    stage.simulator.put_lastfm_user(&user).await.unwrap();
+    let now = stage.now().await.as_second();
+    assert_eq!(codes(&scrobble(&stage, &[("A", "One", now), ("A", "Two", now + 1)]).await), ["0", "5"]);
+    stage.advance(86_400).await;
+    assert_eq!(codes(&scrobble(&stage, &[("A", "Two", now + 1), ("A", "Three", now + 2)]).await), ["0", "5"]);
+    assert_eq!(codes(&scrobble(&stage, &[("A", "One", now)]).await), ["0"], "a repeat counts on no day");
+}
+
 #[tokio::test]
 async fn whoever_does_not_ask_for_json_gets_xml() {
     let stage = stage().await;

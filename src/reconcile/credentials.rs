@@ -1,0 +1,138 @@
+//! The Secrets of a target entry: the listener's key and the target's own.
+
+use secrecy::SecretString;
+
+use super::context::Context;
+use super::live::{ApplicationKeys, Live, LiveCredentials};
+use super::secret_access;
+use crate::adapters::targets::Service;
+use crate::api::secret::SecretUse;
+use crate::api::v1alpha1::{AccountTarget, ScrobbleTarget, SecretKeyReference, SpotifyAccount, TargetType};
+use crate::domain::digest::{hexadecimal, keyed_hash};
+use crate::domain::name::ObjectName;
+use crate::plan::observed::{Lookup, TargetEntry};
+use crate::plan::step::{Credentials, SecretTrouble};
+use crate::plan::{Observed, Progress, target};
+
+/// The Secrets of an entry, or why they cannot be used.
+type Prepared = Result<LiveCredentials, SecretTrouble>;
+
+pub(super) async fn prepare(
+    ctx: &Context,
+    account: &SpotifyAccount,
+    observed: &Observed,
+    entry: String,
+) -> (String, Prepared) {
+    let found = account.spec.targets.iter().zip(&observed.targets).find(|(target, _)| target.name == entry);
+    let prepared = match found {
+        Some((target, TargetEntry { target: Lookup::Found(service), name, .. })) => {
+            credentials(ctx, &observed.namespace, target, service, name).await
+        }
+        _ => Err(SecretTrouble::Cluster),
+    };
+    (entry, prepared)
+}
+
+async fn credentials(
+    ctx: &Context,
+    namespace: &str,
+    target: &AccountTarget,
+    service: &ScrobbleTarget,
+    name: &ObjectName,
+) -> Prepared {
+    let mut versions = vec![name.to_string(), format!("{:?}", service.metadata.generation)];
+    let credential = match (&target.credentials_ref, service.spec.target_type.credentials_key()) {
+        (Some(reference), Some(usual)) => {
+            let secret = ObjectName::new(namespace, &reference.name);
+            let key = reference.key.as_deref().unwrap_or(usual);
+            Some(read(ctx, &secret, key, SecretUse::Credentials, &mut versions).await?)
+        }
+        _ => None,
+    };
+    let mut own = async |reference: &SecretKeyReference| {
+        let secret = ObjectName::new(&name.namespace, &reference.name);
+        read(ctx, &secret, &reference.key, SecretUse::Target, &mut versions).await
+    };
+    let signing_key = match &service.spec.webhook {
+        Some(webhook) => Some(own(&webhook.signing_key_ref).await?),
+        None => None,
+    };
+    let application = match &service.spec.last_fm {
+        Some(settings) => Some(ApplicationKeys {
+            api_key: own(&settings.api_key_ref).await?,
+            shared_secret: own(&settings.shared_secret_ref).await?,
+        }),
+        None => None,
+    };
+    let (target_ref, target_generation) = (target.target_ref.clone(), service.metadata.generation);
+    // A webhook's receiver cannot be asked.
+    let id = credential.is_some().then(|| identify(&versions));
+    Ok(LiveCredentials { target_ref, target_generation, credential, signing_key, application, id })
+}
+
+/// Reads a value and notes which version of which Secret it is from.
+async fn read(
+    ctx: &Context,
+    secret: &ObjectName,
+    key: &str,
+    usage: SecretUse,
+    versions: &mut Vec<String>,
+) -> Result<SecretString, SecretTrouble> {
+    let content = secret_access::read(&ctx.cluster, secret, usage).await?;
+    versions.extend([content.uid.clone(), content.resource_version.clone(), key.to_owned()]);
+    secret_access::value(secret, &content, key)
+}
+
+/// Names the versions of the Secrets and of the target: what is shown tells nothing of a value.
+fn identify(versions: &[String]) -> String {
+    let parts: Vec<&[u8]> = versions.iter().map(String::as_bytes).collect();
+    hexadecimal(&keyed_hash(b"scrobble-operator.io/credentials-id", &parts)[..16])
+}
+
+pub(super) fn keep(
+    ctx: &Context,
+    account: &SpotifyAccount,
+    live: &mut Live,
+    progress: &mut Progress,
+    entry: String,
+    prepared: Prepared,
+) {
+    let result = match prepared {
+        Err(trouble) => {
+            live.credentials.remove(&entry);
+            Err(trouble)
+        }
+        Ok(fresh) => {
+            let renewed = live.credentials.get(&entry).is_some_and(|known| !known.same_values(&fresh));
+            let uid = account.metadata.uid.as_deref().unwrap_or_default();
+            ctx.services.hold(uid, &entry, fresh.credential.as_ref());
+            live.credentials.insert(entry.clone(), fresh);
+            Ok(Credentials { renewed })
+        }
+    };
+    progress.credentials.insert(entry, result);
+}
+
+/// The service of a target entry; none where a key is missing.
+pub(super) fn service(
+    listener: Option<&str>,
+    scrobble_target: &ScrobbleTarget,
+    name: &ObjectName,
+    credentials: &LiveCredentials,
+) -> Option<Service> {
+    let url = target::url(scrobble_target)?;
+    match scrobble_target.spec.target_type {
+        TargetType::LastFm => {
+            let ApplicationKeys { api_key, shared_secret } = credentials.application.clone()?;
+            Some(Service::LastFm { url, api_key, shared_secret, session_key: credentials.credential.clone()? })
+        }
+        TargetType::ListenBrainz => Some(Service::ListenBrainz { url, token: credentials.credential.clone()? }),
+        TargetType::Webhook => Some(Service::Webhook {
+            url,
+            signing_key: credentials.signing_key.clone(),
+            target: name.to_string(),
+            listener: listener?.to_owned(),
+        }),
+        TargetType::Maloja => None,
+    }
+}
