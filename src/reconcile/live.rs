@@ -35,7 +35,7 @@ pub struct LiveCredentials {
     pub credential: Option<SecretString>,
     /// The target's signing key.
     pub signing_key: Option<SecretString>,
-    /// The keys of the application that a LastFm target is registered as.
+    /// The keys of the application that a `LastFm` target is registered as.
     pub application: Option<ApplicationKeys>,
 }
 

@@ -1,10 +1,10 @@
 //! Last.fm, end to end: each play once, each with its own answer, and whose key is wrong.
 
 use scrobble_operator::api::v1alpha1::{ScrobbleTarget, SpotifyAccount, SpotifyAccountStatus};
-use scrobble_simulator::api::{Effect, Endpoint, LastfmApp, LastfmRule, LastfmUser, NewFault, Scrobble};
+use scrobble_simulator::api::{Effect, Endpoint, LastfmApp, LastfmRule, LastfmUser, NewApp, NewFault, Scrobble};
 use serde_json::json;
 
-use crate::world::World;
+use crate::world::{CLIENT_ID, World};
 
 /// An application with a target, `fm`, and a listener there with an account that delivers to it only.
 async fn stage(world: &World, shared_secret: &str) {
@@ -28,14 +28,16 @@ async fn stage(world: &World, shared_secret: &str) {
     world.create::<ScrobbleTarget>("ScrobbleTarget", "fm", &target).await;
     world.listener("alice").await;
     world.secret("alice-lastfm", "credentials", &[("session-key", "lastfm-session-of-alice")]).await;
-    let mut spec = world.spec("alice", "2s");
+    let mut spec = world.spec("alice", "2m");
     spec["targets"] = json!([{"name": "fm", "targetRef": {"name": "fm"}, "credentialsRef": {"name": "alice-lastfm"}}]);
     world.create::<SpotifyAccount>("SpotifyAccount", "alice", &spec).await;
 }
 
 #[tokio::test]
 async fn each_play_reaches_last_fm_once_or_is_set_aside() {
-    let world = World::new("last-fm").await;
+    // A minute passes before the second try.
+    let app = NewApp { access_token_seconds: 100_000, ..NewApp::confidential(CLIENT_ID, "simulated-client-secret") };
+    let world = World::at_rate("last-fm", app, 60).await;
     stage(&world, "lastfm-shared-secret").await;
     let titles = world.play("alice", 5, 60).await;
     let rule = LastfmRule { artist_contains: String::new(), track_contains: titles[2].clone(), code: 2 };
