@@ -37,7 +37,7 @@ pub struct LiveCredentials {
     pub credential: Option<SecretString>,
     /// The target's signing key.
     pub signing_key: Option<SecretString>,
-    /// The keys of the application that a LastFm target is registered as.
+    /// The keys of the application that a `LastFm` target is registered as.
     pub application: Option<ApplicationKeys>,
     /// Names the Secrets' versions, where the service can be asked about their values.
     pub id: Option<String>,

@@ -12,6 +12,7 @@ mod expiry;
 pub mod gitops;
 mod interruptions;
 mod kills;
+mod last_fm;
 mod lifecycle;
 mod main_path;
 mod mistakes;

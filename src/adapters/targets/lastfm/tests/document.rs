@@ -9,6 +9,9 @@ use scrobble_simulator::{Options, Simulator};
 use super::*;
 use crate::adapters::targets::testing::open_client;
 
+/// Whether a delivery is what a row of a table says.
+type Test = fn(&Delivery) -> bool;
+
 fn page() -> String {
     std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/lastfm.md")).unwrap()
 }
@@ -41,7 +44,7 @@ fn the_tables_of_codes_and_errors_are_true() {
     let page = page();
     let codes = first_cells(&page, "| code | meaning |");
     assert_eq!(codes, ["0", "1", "2", "3", "4", "5", "any other"]);
-    let is_meant: [(&str, fn(&Delivery) -> bool); 6] = [
+    let is_meant: [(&str, Test); 6] = [
         ("4, 9, 14, 15", |delivery| *delivery == Delivery::CredentialsRefused),
         ("10, 13, 26", |delivery| matches!(delivery, Delivery::ClientRefused { .. })),
         ("6, 7", |delivery| matches!(delivery, Delivery::NotNow { trouble: Trouble::Code(6 | 7), .. })),
