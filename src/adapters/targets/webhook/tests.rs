@@ -35,7 +35,8 @@ fn status(status: u16) -> ResponseTemplate {
 }
 
 fn not_now(status: u16, seconds: Option<i64>) -> Delivery {
-    Delivery::NotNow { retry_after: seconds.map(SignedDuration::from_secs), trouble: Trouble::Status(status) }
+    let trouble = if status == 429 { Trouble::RateLimited } else { Trouble::Status(status) };
+    Delivery::NotNow { retry_after: seconds.map(SignedDuration::from_secs), trouble }
 }
 
 fn header<'a>(request: &'a Request, name: &str) -> &'a str {
