@@ -42,11 +42,11 @@ async fn silent_server() -> MockServer {
 }
 
 /// A host is refused over TLS and in clear text, also where a server listens.
-async fn assert_refused(host: &str) {
+async fn assert_refused(client: &GuardedClient, host: &str) {
     let server = silent_server().await;
     let port = server.address().port();
     for url in [format!("https://{host}:{port}/"), format!("http://{host}:{port}/"), format!("https://{host}/")] {
-        assert_eq!(get(&strict(), &url).await.unwrap_err(), Trouble::AddressRefused, "{url}");
+        assert_eq!(get(client, &url).await.unwrap_err(), Trouble::AddressRefused, "{url}");
     }
     assert!(server.received_requests().await.unwrap().is_empty(), "{host}");
 }
@@ -57,8 +57,9 @@ macro_rules! refused {
         $(
             #[tokio::test]
             async fn $name() {
+                let client = strict();
                 for host in [$($host),+] {
-                    assert_refused(host).await;
+                    assert_refused(&client, host).await;
                 }
             }
         )+

@@ -12,6 +12,7 @@ use super::*;
 use crate::adapters::targets::Service;
 use crate::domain::play::Play;
 
+mod document;
 mod limits;
 
 const TOKEN: &str = "c7c8e1ba-0000-4000-8000-9f1b2c3d4e5f";

@@ -39,11 +39,11 @@ fn a_request_may_hold_what_its_listens_may_and_never_more_than_ten_megabytes() {
 }
 
 /// What an answer with these headers asks everybody to do.
-async fn pause(status: u16, headers: &[(&'static str, &str)]) -> Option<i64> {
+async fn pause(client: &GuardedClient, status: u16, headers: &[(&'static str, &str)]) -> Option<i64> {
     let answer = if status == 200 { ok() } else { error(status) };
     let answer = headers.iter().fold(answer, |answer, (name, value)| answer.insert_header(*name, *value));
     let server = server(answer).await;
-    let submitted = service(&server.uri()).submit(&open_client(), &scrobbles(1)).await;
+    let submitted = service(&server.uri()).submit(client, &scrobbles(1)).await;
     submitted.pause.map(|pause| pause.as_secs())
 }
 
@@ -52,11 +52,12 @@ const NONE_LEFT: (&str, &str) = ("X-RateLimit-Remaining", "0");
 
 #[tokio::test]
 async fn an_answer_of_any_kind_that_leaves_no_request_pauses_until_the_windows_end() {
+    let client = open_client();
     let reset_in = |seconds| ("X-RateLimit-Reset-In", seconds);
     let reset = |seconds| ("X-RateLimit-Reset", seconds);
     for status in [200, 400, 401, 404, 429, 500, 503] {
-        assert_eq!(pause(status, &[NONE_LEFT, reset_in("7")]).await, Some(7), "{status}");
-        assert_eq!(pause(status, &[NONE_LEFT]).await, None, "{status} does not say for how long");
+        assert_eq!(pause(&client, status, &[NONE_LEFT, reset_in("7")]).await, Some(7), "{status}");
+        assert_eq!(pause(&client, status, &[NONE_LEFT]).await, None, "{status} does not say for how long");
     }
     for (headers, expected) in [
         (vec![("X-RateLimit-Remaining", "1"), reset_in("7")], None),
@@ -81,12 +82,13 @@ async fn an_answer_of_any_kind_that_leaves_no_request_pauses_until_the_windows_e
         (vec![NONE_LEFT, reset_in("-7")], None),
         (vec![NONE_LEFT, reset_in("7.5")], None),
     ] {
-        assert_eq!(pause(200, &headers).await, expected, "{headers:?}");
+        assert_eq!(pause(&client, 200, &headers).await, expected, "{headers:?}");
     }
 }
 
 #[tokio::test]
 async fn a_request_too_many_pauses_for_as_long_as_it_says() {
+    let client = open_client();
     for (headers, expected) in [
         (vec![], None),
         (vec![("Retry-After", "30")], Some(30)),
@@ -96,7 +98,7 @@ async fn a_request_too_many_pauses_for_as_long_as_it_says() {
         (vec![("Retry-After", "0")], None),
         (vec![("X-RateLimit-Reset-In", "1795428009")], None),
     ] {
-        assert_eq!(pause(429, &headers).await, expected, "{headers:?}");
+        assert_eq!(pause(&client, 429, &headers).await, expected, "{headers:?}");
     }
     let answer = page(429).insert_header("Retry-After", "30");
     let server = server(answer).await;
@@ -107,6 +109,7 @@ async fn a_request_too_many_pauses_for_as_long_as_it_says() {
 
 #[tokio::test]
 async fn a_service_that_is_away_pauses_nobody_else() {
-    assert_eq!(pause(503, &[("Retry-After", "120")]).await, None);
-    assert_eq!(pause(200, &[]).await, None);
+    let client = open_client();
+    assert_eq!(pause(&client, 503, &[("Retry-After", "120")]).await, None);
+    assert_eq!(pause(&client, 200, &[]).await, None);
 }
