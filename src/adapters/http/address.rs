@@ -146,10 +146,8 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
             let [c, d] = third.to_be_bytes();
             is_public_v4(Ipv4Addr::new(a, b, c, d))
         }
-        // Documentation (RFC 3849), and Teredo (RFC 4380), which hides an IPv4 address.
-        [0x2001, 0xdb8 | 0, ..] => false,
-        // Benchmarking (RFC 5180) and more documentation (RFC 9637).
-        [0x2001, 2, 0, ..] | [0x3fff, 0..0x1000, ..] => false,
+        // Documentation (RFC 3849, RFC 9637), benchmarking (RFC 5180), and Teredo (RFC 4380), which hides an IPv4 address.
+        [0x2001, 0xdb8 | 0, ..] | [0x2001, 2, 0, ..] | [0x3fff, 0..0x1000, ..] => false,
         // Only 2000::/3 is given out as global unicast; loopback, unique local, link-local and multicast lie outside.
         [first, ..] => first & 0xe000 == 0x2000,
     }

@@ -24,7 +24,7 @@ fn assert_unsent(service: &Service, delivery: &Delivery, at: &str) {
     let served = matches!(service, Service::ListenBrainz { .. } | Service::Webhook { .. });
     match delivery {
         Delivery::NotNow { retry_after: None, trouble } if served => {
-            assert_eq!(*trouble, Trouble::AddressRefused, "{at}")
+            assert_eq!(*trouble, Trouble::AddressRefused, "{at}");
         }
         Delivery::NotNow { retry_after: None, trouble } => assert!(trouble.was_not_sent(), "{at}: {trouble}"),
         other => panic!("{at}: {other:?}"),

@@ -16,6 +16,9 @@ fn the_example_is_what_is_sent() {
     assert_eq!(example.trim_end(), serde_json::to_string_pretty(&sent).unwrap());
 }
 
+/// The row's first cell, the number of plays sent, answers to them, and whether what became of the plays is meant.
+type Row = (&'static str, i64, Vec<(u16, &'static str)>, fn(&Submission) -> bool);
+
 #[test]
 fn the_table_of_answers_is_true() {
     let page = page();
@@ -23,7 +26,7 @@ fn the_table_of_answers_is_true() {
     let json = |status: u16| (status, r#"{"error": "later"}"#);
     let html = |status: u16| (status, "<html>");
     let ok = |status: u16| (status, r#"{"status": "ok"}"#);
-    let known: [(&str, i64, Vec<(u16, &str)>, fn(&Submission) -> bool); 8] = [
+    let known: [Row; 8] = [
         ("2xx with `{\"status\": \"ok\"}`", 2, vec![ok(200), ok(201), ok(299)], |answer| {
             *answer == Submission::all(2, &Delivery::Accepted)
         }),
