@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-/// One track that somebody played.
+/// One track that somebody played. No text in it holds a NUL character or is blank; each has at most 2048 characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Play {
     /// When the play ended, about, to the millisecond (`played_at`).
@@ -56,7 +56,7 @@ pub enum SkipReason {
     NoTitle,
     /// The track has no artist.
     NoArtist,
-    /// A podcast episode.
+    /// A podcast episode, a chapter of an audiobook, or anything else that Spotify does not call a track.
     Episode,
     /// The entry is not shaped as Spotify documents it.
     Unreadable,

@@ -17,6 +17,7 @@ mod chaos;
 mod chart;
 mod connect;
 mod control_plane;
+mod conversion;
 mod documents;
 mod secrecy;
 mod world;

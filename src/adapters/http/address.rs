@@ -41,14 +41,13 @@ pub(super) enum Security {
 #[error("every address of the name is private and not allowed")]
 pub(super) struct Refused;
 
-/// Resolves names and leaves out what may not be connected to. The addresses it returns are the ones connected to, so
-/// that no second look-up can answer differently.
-pub(super) struct GuardedResolver {
+/// Which addresses may be connected to, in one kind of connection.
+pub(super) struct Guard {
     pub(super) allowed: AllowedRanges,
     pub(super) security: Security,
 }
 
-impl GuardedResolver {
+impl Guard {
     pub(super) fn accepts(&self, address: IpAddr) -> bool {
         match self.security {
             Security::Tls => self.allowed.permit(address),
@@ -57,20 +56,37 @@ impl GuardedResolver {
     }
 }
 
-/// The resolver as reqwest takes it.
-pub(super) struct SharedResolver(pub(super) Arc<GuardedResolver>);
+/// Resolves names and leaves out what may not be connected to. The addresses it returns are the ones connected to, so
+/// that no second look-up can answer differently.
+pub(super) struct GuardedResolver {
+    pub(super) guard: Arc<Guard>,
+    pub(super) names: Arc<dyn Resolve>,
+}
 
-impl Resolve for SharedResolver {
+impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let guard = Arc::clone(&self.0);
+        let guard = Arc::clone(&self.guard);
+        let look_up = self.names.resolve(name);
         Box::pin(async move {
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            let found: Vec<SocketAddr> = look_up.await?.collect();
             let any = !found.is_empty();
             let accepted: Vec<SocketAddr> = found.into_iter().filter(|address| guard.accepts(address.ip())).collect();
             if any && accepted.is_empty() {
                 return Err(Box::new(Refused) as Box<dyn std::error::Error + Send + Sync>);
             }
             Ok(Box::new(accepted.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// The names as this machine resolves them.
+pub(super) struct SystemNames;
+
+impl Resolve for SystemNames {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            Ok(Box::new(found.into_iter()) as Addrs)
         })
     }
 }
@@ -130,8 +146,8 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
             let [c, d] = third.to_be_bytes();
             is_public_v4(Ipv4Addr::new(a, b, c, d))
         }
-        // Documentation (RFC 3849), and Teredo (RFC 4380), which hides an IPv4 address.
-        [0x2001, 0xdb8 | 0, ..] => false,
+        // Documentation (RFC 3849, RFC 9637), benchmarking (RFC 5180), and Teredo (RFC 4380), which hides an IPv4 address.
+        [0x2001, 0xdb8 | 0, ..] | [0x2001, 2, 0, ..] | [0x3fff, 0..0x1000, ..] => false,
         // Only 2000::/3 is given out as global unicast; loopback, unique local, link-local and multicast lie outside.
         [first, ..] => first & 0xe000 == 0x2000,
     }
@@ -176,6 +192,9 @@ mod tests {
             "2002:a00:1::",
             "2001:db8::1",
             "2001::1",
+            "2001:2::1",
+            "3fff::1",
+            "3fff:fff::1",
         ] {
             assert!(!AllowedRanges::default().permit(text.parse().unwrap()), "{text}");
         }
@@ -183,7 +202,15 @@ mod tests {
 
     #[test]
     fn public_addresses_are_permitted() {
-        for text in ["1.1.1.1", "172.32.0.1", "100.128.0.1", "192.0.1.1", "2606:4700::1111", "64:ff9b::101:101"] {
+        for text in [
+            "1.1.1.1",
+            "172.32.0.1",
+            "100.128.0.1",
+            "192.0.1.1",
+            "2606:4700::1111",
+            "64:ff9b::101:101",
+            "2001:4860::8888",
+        ] {
             assert!(AllowedRanges::default().permit(text.parse().unwrap()), "{text}");
         }
     }
@@ -209,7 +236,7 @@ mod tests {
 
     #[test]
     fn clear_text_goes_to_allowed_ranges_only() {
-        let guard = GuardedResolver { allowed: ranges(&["127.0.0.0/8"]), security: Security::ClearText };
+        let guard = Guard { allowed: ranges(&["127.0.0.0/8"]), security: Security::ClearText };
         assert!(guard.accepts("127.0.0.1".parse().unwrap()));
         assert!(!guard.accepts("1.1.1.1".parse().unwrap()));
     }

@@ -1,9 +1,11 @@
 //! HTTP to the outside: every request has a deadline, every body a bound, and private addresses are refused.
 
 mod address;
+#[cfg(test)]
+mod private_addresses;
 mod request;
 mod retry_after;
 
 pub use address::AllowedRanges;
 pub use request::{Answer, GuardedClient, MAXIMUM_BODY_BYTES, build_open_client, send};
-pub use retry_after::retry_after;
+pub use retry_after::{answered_at, retry_after};

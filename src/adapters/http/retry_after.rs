@@ -16,8 +16,13 @@ pub fn retry_after(headers: &HeaderMap) -> Option<SignedDuration> {
         return Some(SignedDuration::from_secs(seconds));
     }
     let until = date(text)?;
-    let from = date(headers.get(DATE)?.to_str().ok()?)?;
-    Some(until.duration_since(from).clamp(SignedDuration::ZERO, LONGEST))
+    Some(until.duration_since(answered_at(headers)?).clamp(SignedDuration::ZERO, LONGEST))
+}
+
+/// When the other side answered, by its own clock (`Date`, RFC 9110 section 6.6.1): what it calls a time is held
+/// against this, so that nobody else's clock matters.
+pub fn answered_at(headers: &HeaderMap) -> Option<Timestamp> {
+    date(headers.get(DATE)?.to_str().ok()?)
 }
 
 fn date(text: &str) -> Option<Timestamp> {

@@ -2,6 +2,7 @@
 
 mod authorization;
 mod error;
+mod json;
 mod model;
 mod recently_played;
 mod token;

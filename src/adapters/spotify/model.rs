@@ -3,7 +3,8 @@
 
 use serde_json::Value;
 
-/// A text that is there and not blank, cut to a length that no service accepts anyway.
+/// A text that is there and not blank, without NUL characters (databases behind services cannot hold them: ListenBrainz
+/// refuses a listen with one) and cut to a length that no service accepts anyway.
 pub(super) fn text(value: Option<&Value>) -> Option<String> {
     const MAXIMUM_CHARACTERS: usize = 2048;
     let text = value?.as_str()?;

@@ -4,7 +4,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::error::classify;
-use super::{API_DEADLINE, Spotify, join, recently_played};
+use super::{API_DEADLINE, Spotify, join, json, recently_played};
 use crate::adapters::http::send;
 use crate::domain::answer::{ApiAnswer, Trouble};
 use crate::domain::listener::Listener;
@@ -32,7 +32,7 @@ impl Spotify {
         match send(&self.http, request, API_DEADLINE).await {
             Err(trouble) => ApiAnswer::Failed(trouble),
             Ok(answer) if answer.status.as_u16() == 200 => {
-                let found = serde_json::from_slice(&answer.body).ok().as_ref().and_then(read);
+                let found = json::read(&answer.body).as_ref().and_then(read);
                 found.map_or(ApiAnswer::Failed(Trouble::Unreadable), ApiAnswer::Found)
             }
             Ok(answer) => classify(&answer),
@@ -123,6 +123,16 @@ mod tests {
             let answer = page_for(ResponseTemplate::new(200).set_body_string(body)).await;
             assert_eq!(answer, ApiAnswer::Failed(Trouble::Unreadable), "{body}");
         }
+    }
+
+    #[tokio::test]
+    async fn half_a_character_in_one_entry_costs_no_page() {
+        let body = r#"{"items": [{"played_at": "2026-11-23T10:00:00Z",
+            "track": {"name": "Demo \ud83c", "artists": [{"name": "Me"}]}}]}"#;
+        let ApiAnswer::Found(page) = page_for(ResponseTemplate::new(200).set_body_string(body)).await else {
+            panic!("not read")
+        };
+        assert_eq!(page.entries[0].title_and_artist(), Some(("Demo \u{fffd}", "Me")));
     }
 
     #[tokio::test]

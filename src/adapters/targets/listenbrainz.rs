@@ -1,10 +1,11 @@
 //! ListenBrainz: `POST /1/submit-listens` (ListenBrainz API, "Core", "JSON documentation").
 
+mod rate_limit;
+
 use std::time::Duration;
 
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
-use jiff::SignedDuration;
 use reqwest::{Method, RequestBuilder};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
@@ -16,8 +17,11 @@ use crate::domain::answer::{Delivery, Submission, Submitted, Trouble};
 
 /// The user name with which Maloja's imitation of this API answers; it loses listens of a batch.
 const MALOJA_USER: &str = "Generic Maloja User";
-/// The most bytes of one listen (`MAX_LISTEN_SIZE` of the server's `api_tools.py`).
+/// The most bytes of one listen (`MAX_LISTEN_SIZE` of the server's `api_tools.py`). The server counts the whole body of
+/// a request and allows as many times this as there are listens in it.
 const LARGEST_LISTEN_BYTES: usize = 10_240;
+/// The most bytes of a request (`MAX_LISTEN_PAYLOAD_SIZE`).
+const LARGEST_REQUEST_BYTES: usize = 10_240_000;
 /// 2002-10-01, the oldest second that is accepted (`LISTEN_MINIMUM_TS`).
 const OLDEST_SECOND: i64 = 1_033_430_400;
 /// 24 days, the longest track that is accepted (`MAX_DURATION_MS_LIMIT`).
@@ -31,21 +35,34 @@ pub(super) struct Account<'a> {
 }
 
 /// Submits listens: one as `single`, more as `import`. What a server refuses is its own to say (Koito takes longer
-/// listens than ListenBrainz), so nothing is held back here.
+/// listens than ListenBrainz), so no listen is held back here; a batch that is known to be too large is one that would
+/// only be refused for its size, and is not sent.
 pub(super) async fn submit(http: &GuardedClient, account: &Account<'_>, scrobbles: &[Scrobble]) -> Submitted {
-    let listen_type = if scrobbles.len() == 1 { "single" } else { "import" };
-    let payload: Vec<Value> = scrobbles.iter().map(listen).collect();
-    let body = json!({"listen_type": listen_type, "payload": payload}).to_string();
+    let body = body(scrobbles);
+    if scrobbles.len() > 1 && body.len() > largest_body(scrobbles.len()) {
+        return Submitted::plain(Submission::BatchRefused);
+    }
     let complete = |request: RequestBuilder| {
         request.header(AUTHORIZATION, authorization(account.token)).header(CONTENT_TYPE, "application/json").body(body)
     };
     match http.send(Method::POST, &endpoint(account.url, "submit-listens"), account.deadline, complete).await {
-        Ok(answer) => Submitted::plain(submitted(&answer, scrobbles)),
+        Ok(answer) => Submitted { submission: submitted(&answer, scrobbles), pause: rate_limit::pause(&answer) },
         Err(trouble) if trouble.was_not_sent() => {
             Submitted::all(scrobbles.len(), &Delivery::NotNow { retry_after: None, trouble })
         }
         Err(trouble) => Submitted::all(scrobbles.len(), &Delivery::Unknown(trouble)),
     }
+}
+
+/// The most bytes that a request with so many listens may have.
+fn largest_body(count: usize) -> usize {
+    count.saturating_mul(LARGEST_LISTEN_BYTES).min(LARGEST_REQUEST_BYTES)
+}
+
+fn body(scrobbles: &[Scrobble]) -> String {
+    let listen_type = if scrobbles.len() == 1 { "single" } else { "import" };
+    let payload: Vec<Value> = scrobbles.iter().map(listen).collect();
+    json!({"listen_type": listen_type, "payload": payload}).to_string()
 }
 
 /// Asks whether the token is valid: `GET /1/validate-token`.
@@ -102,15 +119,14 @@ fn is_page(answer: &Answer) -> bool {
 }
 
 fn not_now(answer: &Answer) -> Delivery {
-    Delivery::NotNow { retry_after: wait(answer), trouble: Trouble::Status(answer.status.as_u16()) }
-}
-
-/// `Retry-After`, or ListenBrainz's own `X-RateLimit-Reset-In`, which is in seconds.
-fn wait(answer: &Answer) -> Option<SignedDuration> {
-    retry_after(&answer.headers).or_else(|| {
-        let seconds = answer.headers.get("x-ratelimit-reset-in")?.to_str().ok()?.trim().parse::<u32>().ok()?;
-        (answer.status.as_u16() == 429).then(|| SignedDuration::from_secs(i64::from(seconds.min(86_400))))
-    })
+    match answer.status {
+        StatusCode::TOO_MANY_REQUESTS => {
+            Delivery::NotNow { retry_after: rate_limit::wait(answer), trouble: Trouble::RateLimited }
+        }
+        other => {
+            Delivery::NotNow { retry_after: retry_after(&answer.headers), trouble: Trouble::Status(other.as_u16()) }
+        }
+    }
 }
 
 /// Why a listen was refused, in our words: the documented limit that it breaks, if it breaks one.
@@ -121,9 +137,9 @@ fn refusal(status: u16, scrobbles: &[Scrobble]) -> String {
 }
 
 fn broken_limit(scrobble: &Scrobble) -> Option<String> {
-    let bytes = listen(scrobble).to_string().len();
+    let bytes = body(std::slice::from_ref(scrobble)).len();
     if bytes > LARGEST_LISTEN_BYTES {
-        return Some(format!("the listen has {bytes} bytes, more than {LARGEST_LISTEN_BYTES}"));
+        return Some(format!("the request has {bytes} bytes, more than {LARGEST_LISTEN_BYTES}"));
     }
     if scrobble.timestamp.as_second() < OLDEST_SECOND {
         return Some("the listen lies before October 2002".to_owned());

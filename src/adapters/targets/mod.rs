@@ -4,6 +4,8 @@ mod lastfm;
 mod listenbrainz;
 mod maloja;
 #[cfg(test)]
+mod private_addresses;
+#[cfg(test)]
 mod testing;
 mod webhook;
 

@@ -48,6 +48,7 @@ pub(super) async fn submit(http: &GuardedClient, receiver: &Receiver<'_>, scrobb
             break;
         }
     }
+    // A receiver that asks to wait speaks for itself: others at the same host (a relay for many people, say) go on.
     Submitted::plain(Submission::Each(deliveries))
 }
 
@@ -92,7 +93,10 @@ fn answered(answer: &Answer) -> Delivery {
         410 => Delivery::Suspended,
         401 | 403 => Delivery::CredentialsRefused,
         status @ (400 | 413 | 422) => Delivery::Never { reason: format!("the receiver answered {status}") },
-        other => Delivery::NotNow { retry_after: retry_after(&answer.headers), trouble: Trouble::Status(other) },
+        other => {
+            let trouble = if other == 429 { Trouble::RateLimited } else { Trouble::Status(other) };
+            Delivery::NotNow { retry_after: retry_after(&answer.headers), trouble }
+        }
     }
 }
 

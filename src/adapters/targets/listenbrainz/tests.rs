@@ -1,5 +1,6 @@
 //! The bytes that are sent, and every answer that can come.
 
+use jiff::SignedDuration;
 use serde_json::json;
 use wiremock::{Request, ResponseTemplate};
 
@@ -10,6 +11,9 @@ use super::super::testing::{
 use super::*;
 use crate::adapters::targets::Service;
 use crate::domain::play::Play;
+
+mod document;
+mod limits;
 
 const TOKEN: &str = "c7c8e1ba-0000-4000-8000-9f1b2c3d4e5f";
 
@@ -37,7 +41,8 @@ fn bytes(request: &Request) -> &str {
 }
 
 fn not_now(status: u16, seconds: Option<i64>) -> Delivery {
-    Delivery::NotNow { retry_after: seconds.map(SignedDuration::from_secs), trouble: Trouble::Status(status) }
+    let trouble = if status == 429 { Trouble::RateLimited } else { Trouble::Status(status) };
+    Delivery::NotNow { retry_after: seconds.map(SignedDuration::from_secs), trouble }
 }
 
 fn unreadable() -> Delivery {
@@ -211,8 +216,8 @@ async fn a_refusal_names_the_limit_that_the_listen_breaks() {
     let early = Scrobble { timestamp: jiff::Timestamp::from_second(1_033_430_399).unwrap(), play: full_play() };
     let just = Scrobble { timestamp: jiff::Timestamp::from_second(1_033_430_400).unwrap(), play: full_play() };
     for (scrobble, reason) in [
-        (titled(9_783), "the listen has 10241 bytes, more than 10240"),
-        (titled(9_782), "it does not accept this listen"),
+        (titled(9_746), "the request has 10241 bytes, more than 10240"),
+        (titled(9_745), "it does not accept this listen"),
         (scrobble(nul), "the listen holds a NUL character"),
         (early, "the listen lies before October 2002"),
         (just, "it does not accept this listen"),

@@ -35,7 +35,8 @@ fn status(status: u16) -> ResponseTemplate {
 }
 
 fn not_now(status: u16, seconds: Option<i64>) -> Delivery {
-    Delivery::NotNow { retry_after: seconds.map(SignedDuration::from_secs), trouble: Trouble::Status(status) }
+    let trouble = if status == 429 { Trouble::RateLimited } else { Trouble::Status(status) };
+    Delivery::NotNow { retry_after: seconds.map(SignedDuration::from_secs), trouble }
 }
 
 fn header<'a>(request: &'a Request, name: &str) -> &'a str {
@@ -180,7 +181,7 @@ async fn the_key_stands_for_listener_millisecond_uri_and_target_and_for_nothing_
 async fn a_repeat_is_the_same_request() {
     let server = server(status(503)).await;
     for _ in 0..2 {
-        service(&server.uri()).submit(&open_client(), &scrobbles(1)).await.submission;
+        service(&server.uri()).submit(&open_client(), &scrobbles(1)).await;
     }
     let requests = server.received_requests().await.unwrap();
     assert_eq!(requests.len(), 2);

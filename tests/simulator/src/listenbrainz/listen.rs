@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 
 use crate::digest;
 
-/// Largest listen in bytes.
-const LARGEST_LISTEN: usize = 10_240;
+/// Largest listen in bytes. The server's code measures only the whole request, its documentation each listen: both hold.
+pub(super) const LARGEST_LISTEN: usize = 10_240;
 /// 2002-10-01, the oldest second that the server's code accepts.
 const OLDEST: i64 = 1_033_430_400;
 /// Seconds that a listen may lie in the future.
@@ -104,7 +104,7 @@ fn check_time(fields: &Map<String, Value>, listen_type: ListenType, now: Timesta
             "Value for key listened_at is too low. listened_at timestamp should be greater than 1033410600".into()
         );
     }
-    if listened_at > now.as_second() + SKEW {
+    if listened_at >= now.as_second() + SKEW {
         return Err("Value for key listened_at is too high.".into());
     }
     Ok(listened_at)
@@ -112,15 +112,21 @@ fn check_time(fields: &Map<String, Value>, listen_type: ListenType, now: Timesta
 
 fn required<'a>(metadata: &'a Map<String, Value>, key: &str) -> Result<&'a str, String> {
     let text = metadata.get(key).ok_or_else(|| format!("JSON document does not contain track_metadata.{key}"))?;
-    let text = text.as_str().ok_or_else(|| format!("{key} must be a single string."))?;
-    if text.is_empty() { Err(format!("required field track_metadata.{key} is empty.")) } else { Ok(text) }
+    let text = text.as_str().ok_or_else(|| format!("track_metadata.{key} must be a single string."))?;
+    filled(text, key)
+}
+
+/// The text without blanks around it, which has to say something wherever it stands.
+fn filled<'a>(text: &'a str, key: &str) -> Result<&'a str, String> {
+    let text = text.trim();
+    if text.is_empty() { Err(format!("field track_metadata.{key} is empty.")) } else { Ok(text) }
 }
 
 fn optional<'a>(metadata: &'a Map<String, Value>, key: &str) -> Result<Option<&'a str>, String> {
     match metadata.get(key) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(format!("{key} must be a single string.")),
+        None => Ok(None),
+        Some(Value::String(text)) => filled(text, key).map(Some),
+        Some(_) => Err(format!("track_metadata.{key} must be a single string.")),
     }
 }
 

@@ -84,6 +84,10 @@ fn take(visit: &mut Visit<'_>, user: &str) -> Result<(), String> {
     if payload.len() > MOST_LISTENS {
         return Err(format!("Too many listens. At most {MOST_LISTENS} listens in a request"));
     }
+    let most = payload.len() * listen::LARGEST_LISTEN;
+    if body.len() > most {
+        return Err(format!("JSON document is too large: {} bytes, at most {most} for its listens", body.len()));
+    }
     if listen_type != ListenType::Import && payload.len() > 1 {
         return Err("JSON document contains more than listen for a single listen or playing_now.".into());
     }

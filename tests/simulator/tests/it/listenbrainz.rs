@@ -105,6 +105,9 @@ async fn one_bad_listen_refuses_the_whole_request() {
         changed(|listen| listen["track_metadata"]["artist_name"] = json!("")),
         changed(|listen| listen["track_metadata"]["track_name"] = json!(["a"])),
         changed(|listen| listen["track_metadata"]["track_name"] = json!("nul \0")),
+        changed(|listen| listen["track_metadata"]["track_name"] = json!(" \t")),
+        changed(|listen| listen["track_metadata"]["release_name"] = json!("")),
+        changed(|listen| listen["track_metadata"]["release_name"] = json!(null)),
         changed(|listen| listen["surplus"] = json!(1)),
         changed(|listen| listen["listened_at"] = json!("now")),
         changed(|listen| listen["track_metadata"]["additional_info"]["duration"] = json!(180)),
@@ -141,6 +144,58 @@ async fn listen_types_have_their_own_rules() {
     assert_eq!(submit(&stage, "import", &many).await.status, 400);
     assert_eq!(submit(&stage, "import", &many[1..]).await.status, 200);
     assert_eq!(stage.simulator.listens("alice").await.unwrap().len(), 1_000);
+}
+
+#[tokio::test]
+async fn a_request_holds_no_more_than_its_listens_may() {
+    let stage = stage().await;
+    let now = stage.now().await.as_second();
+    let sized = |bytes: usize| {
+        let mut listen = listen(now - 1, "");
+        let padding = "a".repeat(bytes - listen.to_string().len());
+        listen["track_metadata"]["track_name"] = json!(padding);
+        listen
+    };
+    let around = json!({"listen_type": "single", "payload": []}).to_string().len();
+    assert_eq!(submit(&stage, "single", &[sized(10_240 - around)]).await.status, 200);
+    assert_eq!(submit(&stage, "single", &[sized(10_241 - around)]).await.status, 400, "counts what is around it");
+    assert_eq!(submit(&stage, "import", &[sized(10_240), listen(now - 2, "Small")]).await.status, 200);
+    assert_eq!(submit(&stage, "import", &[sized(10_241), listen(now - 2, "Small")]).await.status, 400);
+}
+
+#[tokio::test]
+async fn a_maloja_can_be_played_by_its_users_name() {
+    let stage = Stage::new().await;
+    stage.simulator.put_listenbrainz_user("Generic Maloja User", TOKEN).await.unwrap();
+    let request = stage.http.get(stage.url("/listenbrainz/1/validate-token"));
+    let answer = stage.answer(request.header("authorization", format!("Token {TOKEN}"))).await;
+    assert_eq!(answer.json()["user_name"], "Generic Maloja User");
+}
+
+#[tokio::test]
+async fn every_answer_tells_the_rate_limit() {
+    let stage = stage().await;
+    let request = |path: &str| stage.http.get(stage.url(&format!("/listenbrainz/1/{path}")));
+    let token = format!("Token {TOKEN}");
+    let mut left = Vec::new();
+    for (request, status) in [
+        (request("validate-token").header("authorization", &token), 200),
+        (request("validate-token"), 400),
+        (request("submit-listens"), 405),
+        (stage.http.post(stage.url("/listenbrainz/1/submit-listens")).body("{"), 401),
+        (stage.http.post(stage.url("/listenbrainz/1/submit-listens")).header("authorization", &token).body("{"), 400),
+        (request("user/bob/listens"), 404),
+    ] {
+        let answer = stage.answer(request).await;
+        assert_eq!(answer.status, status);
+        let number = |name| answer.header(name).unwrap().parse::<i64>().unwrap();
+        assert_eq!(number("x-ratelimit-limit"), 100_000, "{status}");
+        assert!((1..=10).contains(&number("x-ratelimit-reset-in")), "{status}");
+        let ends_in = number("x-ratelimit-reset") - stage.now().await.as_second();
+        assert!(ends_in <= 10, "{status}");
+        left.push(number("x-ratelimit-remaining"));
+    }
+    assert!(left.iter().all(|left| *left < 100_000), "{left:?}");
 }
 
 #[tokio::test]

@@ -64,7 +64,8 @@ async fn the_table_of_statuses_is_true() {
         ("400, 413, 422", &[400, 413, 422], |delivery| matches!(delivery, Delivery::Never { .. })),
         ("410", &[410], |delivery| *delivery == Delivery::Suspended),
         ("401, 403", &[401, 403], |delivery| *delivery == Delivery::CredentialsRefused),
-        ("429, 5xx, 3xx, any other", &[429, 500, 502, 503, 504, 599, 301, 307, 404, 405, 415, 418, 451], |delivery| {
+        ("429", &[429], |delivery| *delivery == not_now(429, None)),
+        ("5xx, 3xx, any other", &[500, 502, 503, 504, 599, 301, 307, 404, 405, 415, 418, 451], |delivery| {
             matches!(delivery, Delivery::NotNow { .. })
         }),
     ] {
