@@ -249,14 +249,15 @@ impl World {
         if self.dies(Moment::Delivered, delivers) {
             return Settled::plain(self.status());
         }
-        let settled = settle(&self.account, &self.observe(), &progress, self.now);
+        let observed = self.observe();
+        let settled = settle(&self.account, &observed, &progress, self.now);
         if let Some(keeping) = &settled.keeping {
             self.store(&keeping.before);
         }
         if self.dies(Moment::Journaled, delivers) {
             return settled;
         }
-        let settled = settle(&self.account, &self.observe(), &progress, self.now);
+        let settled = settle(&self.account, &observed, &progress, self.now);
         self.record(&settled);
         if self.dies(Moment::Recorded, delivers) {
             return settled;
