@@ -100,7 +100,8 @@ fn settle_one(
     let done = progress.deliveries.get(&entry.entry);
     let sent = done.and_then(last_word).or(surveyed);
     let usable = matches!(credentials, Some(Ok(_))) || sent.is_some();
-    let renewed = matches!(credentials, Some(Ok(credentials)) if credentials.renewed);
+    let refused = progress.checks.get(&entry.entry).is_some_and(is_refusal);
+    let renewed = !refused && matches!(credentials, Some(Ok(credentials)) if credentials.renewed);
     let held = foreign::is_found_and_held(found, state);
     match sent {
         None if state.state == TargetState::Idle => clear(state),
@@ -215,6 +216,10 @@ fn refuse(
         }
     };
     stop(state, TargetState::Unauthorized, Reason::TargetUnauthorized, whose, now);
+}
+
+fn is_refusal(answer: &Delivery) -> bool {
+    matches!(answer, Delivery::CredentialsRefused | Delivery::ClientRefused { .. })
 }
 
 fn is_refused(state: &AccountTargetStatus) -> bool {
