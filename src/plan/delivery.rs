@@ -66,22 +66,18 @@ pub(super) fn up_to_date(
 /// What is left to do for the plays that are known: check credentials, look around, write seconds down, send.
 pub(super) fn steps(account: &SpotifyAccount, observed: &Observed, progress: &Progress, now: Timestamp) -> Vec<Step> {
     let Some(journal) = journal(observed) else { return Vec::new() };
-    let checks: Vec<Step> = usable(account, observed, progress)
-        .filter(|(_, _, entry)| needs_check(account, entry, progress))
-        .map(|(_, _, entry)| Step::Verify { entry: entry.entry.clone() })
-        .collect();
-    if !checks.is_empty() {
-        return checks;
-    }
     let ledger = up_to_date(account, observed, progress, &journal, now);
     let page = page(observed, progress).map(AsRef::as_ref);
     let sources =
         Sources { ledger: &ledger, page, journal: &journal, retry: schedule::retry_requested(account).is_some() };
     usable(account, observed, progress)
-        .filter(|(_, _, entry)| may_send(account, entry, progress, now))
         .filter_map(|(target, found, entry)| {
+            if needs_check(account, entry, progress) {
+                return Some(Step::Verify { entry: entry.entry.clone() });
+            }
             let open = || open_plays(account, target, &observed.namespace, &sources);
-            step(account, target, found, entry, progress, &open, now)
+            let may_send = may_send(account, entry, progress, now);
+            may_send.then(|| step(account, target, found, entry, progress, &open, now)).flatten()
         })
         .collect()
 }

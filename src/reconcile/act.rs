@@ -45,30 +45,33 @@ pub(super) async fn act(
         credentials::keep(ctx, account, live, progress, entry, result);
     }
     let known_listener = listener(account, progress);
-    let place_of = |live: &Live, entry: &str| deliver::place(observed, live, known_listener.as_deref(), account, entry);
+    let shown = &*live;
+    let place_of = |entry: &str| deliver::place(observed, shown, known_listener.as_deref(), account, entry);
     let asked = questions.into_iter().map(async |(entry, plays)| {
-        let answer = match (place_of(live, &entry), plays) {
+        let answer = match (place_of(&entry), plays) {
             (None, _) => Answer::None,
             (Some(place), None) => deliver::verify(ctx, &place).await.map_or(Answer::None, Answer::Checked),
             (Some(place), Some(plays)) => Answer::Surveyed(deliver::survey(ctx, &place, &plays).await),
         };
         (entry, answer)
     });
-    for (entry, answer) in join_all(asked).await {
+    let delivered = deliveries.into_iter().map(async |(entry, batches)| {
+        let done = match place_of(&entry) {
+            Some(place) => deliver::deliver(ctx, place, batches).await,
+            None => deliver::unmade(batches),
+        };
+        (entry, done)
+    });
+    // A service that does not answer a question delays no other one.
+    let (answers, delivered) = futures::future::join(join_all(asked), join_all(delivered)).await;
+    for (entry, answer) in answers {
         match answer {
             Answer::None => {}
             Answer::Checked(answer) => drop(progress.checks.insert(entry, answer)),
             Answer::Surveyed(answer) => drop(progress.surveys.insert(entry, answer)),
         }
     }
-    let delivered = deliveries.into_iter().map(async |(entry, batches)| {
-        let done = match place_of(live, &entry) {
-            Some(place) => deliver::deliver(ctx, place, batches).await,
-            None => deliver::unmade(batches),
-        };
-        (entry, done)
-    });
-    for (entry, done) in join_all(delivered).await {
+    for (entry, done) in delivered {
         if maloja::is_overtaken(&done) {
             note_overtaken(ctx, observed, live, &entry);
         }
