@@ -11,15 +11,13 @@ use crate::api::v1alpha1::{
 use crate::domain::answer::{Delivery, Submission, Trouble};
 use crate::domain::ledger::Ledger;
 use crate::domain::name::ObjectName;
-use crate::plan::delivery::{REFUSED_WAIT, final_mark, is_about_the_play, is_for_its_secret};
+use crate::plan::delivery::{RATE_LIMITED_WAIT, REFUSED_WAIT, final_mark, is_about_the_play, is_for_its_secret};
 use crate::plan::observed::{Observed, TargetEntry};
 use crate::plan::problem::Problem;
 use crate::plan::step::{Progress, SecretTrouble, TargetProgress};
 use crate::plan::{breaker, foreign, reference, schedule};
 
-/// How long a target is left alone that asks to wait and does not say for how long.
-const RATE_LIMITED_WAIT: SignedDuration = SignedDuration::from_mins(1);
-/// The same where a listener's day is full.
+/// How long a target is left alone where a listener's day is full.
 const DAILY_LIMIT_WAIT: SignedDuration = SignedDuration::from_hours(24);
 /// How long plays wait that lie in a service's future.
 const TOO_NEW_WAIT: SignedDuration = SignedDuration::from_mins(5);
