@@ -50,7 +50,11 @@ async fn dies(world: &World, point: &str) {
     assert_eq!(deliveries.len(), PLAYS, "{armed}: one key a play, whatever was repeated");
     assert!(deliveries.iter().all(|delivery| delivery.accepted > 0 && delivery.forms.len() == 1), "{armed}");
     let repeated = listens.iter().any(|listen| listen.received > 1);
-    assert_eq!(repeated, armed.contains(":delivered@") && passing == "1" || armed.contains(":journaled@") && passing == "1", "{armed}");
+    assert_eq!(
+        repeated,
+        armed.contains(":delivered@") && passing == "1" || armed.contains(":journaled@") && passing == "1",
+        "{armed}"
+    );
 }
 
 #[tokio::test]

@@ -85,7 +85,9 @@ async fn fewer_than_three_hold_nothing_and_are_asked_about_once() {
     world.play("alice", 2, 60).await;
     world.patch::<SpotifyAccount>("alice", json!({"spec": {"suspend": false, "targets": [second()]}})).await;
     world.wait("alice", "four plays", totals(6, 0)).await;
-    world.wait("alice", "nobody found", target("fm", |fm| fm.foreign_scrobbler == Some(ForeignScrobbler::Absent))).await;
+    world
+        .wait("alice", "nobody found", target("fm", |fm| fm.foreign_scrobbler == Some(ForeignScrobbler::Absent)))
+        .await;
     world.play("alice", 4, 0).await;
     world.wait("alice", "eight plays", totals(10, 0)).await;
     wait_until("ten scrobbles", DEADLINE, async || scrobbles(&world).await == 10).await.unwrap();

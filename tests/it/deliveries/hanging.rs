@@ -15,11 +15,15 @@ async fn first(world: &World, endpoint: Endpoint, of: &str) -> Timestamp {
 }
 
 /// When the status of an account first showed this, by the audit log.
-async fn shown(world: &World, mark: scrobble_harness::audit::Marker, name: &str, wanted: impl Fn(&SpotifyAccountStatus) -> bool) -> Timestamp {
+async fn shown(
+    world: &World,
+    mark: scrobble_harness::audit::Marker,
+    name: &str,
+    wanted: impl Fn(&SpotifyAccountStatus) -> bool,
+) -> Timestamp {
     let writes = world.writes(mark).await;
-    let mut statuses = writes.iter().filter(|entry| {
-        entry.is_about("spotifyaccounts/status") && entry.name.as_deref() == Some(name)
-    });
+    let mut statuses =
+        writes.iter().filter(|entry| entry.is_about("spotifyaccounts/status") && entry.name.as_deref() == Some(name));
     let is_wanted = |entry: &&scrobble_harness::AuditEntry| {
         let status = entry.response.as_ref().unwrap()["status"].clone();
         wanted(&serde_json::from_value(status).unwrap())
@@ -42,7 +46,9 @@ async fn a_webhook_that_hangs_delays_nobody_else() {
         world.play(name, 3, 60).await;
     }
     let brainz = |name: &str| keyed("brainz", "listenbrainz", &format!("{name}-listenbrainz"));
-    world.account_of("alice", "alice", "2m", json!([hook("slow", "slow"), brainz("alice"), hook("quick", "quick")])).await;
+    world
+        .account_of("alice", "alice", "2m", json!([hook("slow", "slow"), brainz("alice"), hook("quick", "quick")]))
+        .await;
     world.account_of("bob", "bob", "2m", json!([brainz("bob"), hook("quick", "quick")])).await;
     world.script.add_fault(&NewFault::new(Effect::Hang).at(Endpoint::Webhook).of("slow").times(1)).await.unwrap();
     let mark = world.mark().await;

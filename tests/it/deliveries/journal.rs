@@ -14,7 +14,8 @@ fn story(writes: &[AuditEntry], journal: &str) -> Vec<String> {
         if entry.is_about("secrets") && entry.name.as_deref() == Some(journal) {
             return Some("journal".to_owned());
         }
-        let sync: &Value = &entry.response.as_ref().filter(|_| entry.is_about("spotifyaccounts/status"))?["status"]["sync"];
+        let sync: &Value =
+            &entry.response.as_ref().filter(|_| entry.is_about("spotifyaccounts/status"))?["status"]["sync"];
         Some(format!("{} wait, {} sent", sync.get("pendingTotal")?, sync.get("scrobbledTotal")?))
     };
     let mut story: Vec<String> = writes.iter().filter_map(told).collect();
