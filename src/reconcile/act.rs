@@ -231,7 +231,7 @@ fn access(live: &Live) -> Option<&crate::domain::token::AccessToken> {
 }
 
 /// The listener as Spotify names them: as asked in this pass, or as known.
-fn listener(account: &SpotifyAccount, progress: &Progress) -> Option<String> {
+pub(super) fn listener(account: &SpotifyAccount, progress: &Progress) -> Option<String> {
     match &progress.listener {
         Some(ApiAnswer::Found(listener)) => Some(listener.account_id.clone()),
         _ => account.status.as_ref()?.authorization.as_ref()?.spotify_account_id.clone(),

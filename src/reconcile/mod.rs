@@ -151,15 +151,14 @@ async fn pass(watched: &Arc<SpotifyAccount>, name: &ObjectName, ctx: &Arc<Contex
         record::record(ctx, live, &mut account, &mut stored, name, visit).await?;
         ctx.traces.untouched(&ObjectName::new(&name.namespace, &account.spec.token_secret_ref.name));
     }
-    let elders = observe::Elders::of(&account, &name.namespace, ctx);
-    let elders = &elders;
-    let observed = observe::observe(&account, &name.namespace, ctx, live, elders);
+    let mut elders = observe::Elders::of(&account, &name.namespace, plan::duplicate::listener(&account), ctx);
+    let observed = observe::observe(&account, &name.namespace, ctx, live, &elders);
     let due = plan::schedule::due(&account, &observed, ctx.clock.now());
     let mut progress = Progress { due: Some(due), ..Progress::default() };
     forget_secrets_where_asked(&account, live);
     for _ in 0..MAXIMUM_ROUNDS {
         progress.stopping = ctx.stopping.is_cancelled() || !ctx.tenure.holds() || started.elapsed() > PASS_DEADLINE;
-        let observed = observe::observe(&account, &name.namespace, ctx, live, elders);
+        let observed = observe::observe(&account, &name.namespace, ctx, live, &elders);
         let steps = plan::next_steps(&account, &observed, &progress, ctx.clock.now());
         if steps.is_empty() {
             break;
@@ -168,18 +167,23 @@ async fn pass(watched: &Arc<SpotifyAccount>, name: &ObjectName, ctx: &Arc<Contex
         let looks = due == Due::Poll && progress.token.is_none();
         let _permit = if looks { ctx.polls.acquire().await.ok() } else { None };
         let refreshes = steps.iter().any(|step| matches!(step, plan::Step::Refresh { .. }));
+        let known = known_of_listener(&progress);
         act::act(ctx, &account, &observed, steps, live, &mut progress).await;
+        if known_of_listener(&progress) != known {
+            let listener = act::listener(&account, &progress);
+            elders = observe::Elders::of(&account, &name.namespace, listener.as_deref(), ctx);
+        }
         if !progress.deliveries.is_empty() {
             failpoint::reached("delivered", &account).await;
         }
         live.follow(&mut account);
         if refreshes && matches!(progress.refresh, Some(RefreshOutcome::Refreshed { .. })) {
             // The life of the token is shown at once, not after the slowest target.
-            settle_and_record(ctx, live, &mut account, &mut stored, name, elders, &progress).await?;
+            settle_and_record(ctx, live, &mut account, &mut stored, name, &elders, &progress).await?;
             failpoint::reached("recorded", &account).await;
         }
     }
-    let settled = settle_and_record(ctx, live, &mut account, &mut stored, name, elders, &progress).await?;
+    let settled = settle_and_record(ctx, live, &mut account, &mut stored, name, &elders, &progress).await?;
     keep_waiting_plays(live, &progress, settled.plays_wait);
     log(&settled);
     live.contended = if settled.contended { live.contended.saturating_add(1) } else { 0 };
@@ -192,6 +196,11 @@ async fn pass(watched: &Arc<SpotifyAccount>, name: &ObjectName, ctx: &Arc<Contex
         }
         (times, _) => plan::settle::contended_wait(times).unsigned_abs(),
     }))
+}
+
+/// What a pass has learned so far that may make an older account of the same listener known.
+fn known_of_listener(progress: &Progress) -> (bool, usize) {
+    (progress.listener.is_some(), progress.credentials.len())
 }
 
 async fn settle_and_record(
