@@ -3,7 +3,7 @@
 use kube::ResourceExt as _;
 use kube::api::DeleteParams;
 use scrobble_operator::api::condition::{ConditionType, find_condition};
-use scrobble_operator::api::v1alpha1::SpotifyAccount;
+use scrobble_operator::api::v1alpha1::{SpotifyAccount, SpotifyAccountStatus};
 use serde_json::json;
 
 use super::stage::{fast, hook, journal_name, keyed, totals};
@@ -48,11 +48,15 @@ async fn a_secret_of_somebody_else_is_left_alone_and_deliveries_go_on() {
     assert_eq!((after.resource_version(), after.data), (before.resource_version(), before.data), "nobody wrote it");
     world.assert_listens("alice", &titles).await;
 
-    // It goes, and the account is well within a minute, unasked.
+    // It goes, and the account is well within a minute: unasked, and long before the next read.
+    let patched = world.patch::<SpotifyAccount>("alice", json!({"spec": {"sync": {"interval": "24h"}}})).await;
+    let seen = |status: &SpotifyAccountStatus| status.observed_generation == patched.metadata.generation;
+    world.wait("alice", "the interval seen", seen).await;
     world.secrets().delete(&name, &DeleteParams::default()).await.unwrap();
     world.wait_ready("alice", "True", "Succeeded").await;
     world.hook_answers("hook", 503).await;
     world.play("alice", 1, 0).await;
+    world.request("alice", "read").await;
     world.wait("alice", "a play that waits", totals(9, 1)).await;
     assert_eq!(world.journal(&account).await.unwrap().entries.len(), 1);
 }
