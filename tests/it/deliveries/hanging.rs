@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use scrobble_operator::api::v1alpha1::{SpotifyAccountStatus, TargetState};
-use scrobble_simulator::api::{Effect, Endpoint, NewFault, RecordFilter};
+use scrobble_simulator::api::{Effect, Endpoint, NewFault, Record, RecordFilter};
 use serde_json::json;
 
 use super::stage::{fast, hook, keyed, target, totals};
@@ -36,7 +36,7 @@ fn failing(entry: &str) -> impl Fn(&SpotifyAccountStatus) -> bool {
 }
 
 #[tokio::test]
-async fn a_webhook_that_hangs_delays_nobody_else() {
+async fn a_webhook_that_is_slow_and_then_hangs_delays_nobody_else() {
     let world = fast("hanging").await;
     world.hook_target("slow").await;
     world.hook_target("quick").await;
@@ -46,19 +46,26 @@ async fn a_webhook_that_hangs_delays_nobody_else() {
         world.play(name, 3, 60).await;
     }
     let brainz = |name: &str| keyed("brainz", "listenbrainz", &format!("{name}-listenbrainz"));
-    world
-        .account_of("alice", "alice", "2m", json!([hook("slow", "slow"), brainz("alice"), hook("quick", "quick")]))
-        .await;
+    let targets = json!([hook("slow", "slow"), brainz("alice"), hook("quick", "quick")]);
+    world.account_of("alice", "alice", "2m", targets).await;
     world.account_of("bob", "bob", "2m", json!([brainz("bob"), hook("quick", "quick")])).await;
-    world.script.add_fault(&NewFault::new(Effect::Hang).at(Endpoint::Webhook).of("slow").times(1)).await.unwrap();
+    for effect in [Effect::DelayBefore { milliseconds: 5_000 }, Effect::Hang] {
+        world.script.add_fault(&NewFault::new(effect).at(Endpoint::Webhook).of("slow").times(1)).await.unwrap();
+    }
     let mark = world.mark().await;
     let _operator = world.start().await;
 
     world.wait("alice", "the hanging target to be told", failing("slow")).await;
     let told = shown(&world, mark, "alice", failing("slow")).await;
-    assert!(first(&world, Endpoint::ListenbrainzSubmit, "alice").await < told);
-    assert!(first(&world, Endpoint::Webhook, "slow").await < told);
-    assert_eq!(world.script.deliveries("quick").await.unwrap().len(), 6, "those of both accounts");
+    let requests = world.script.requests(&RecordFilter::default()).await.unwrap();
+    let at = |endpoint: Endpoint, of: &str| {
+        let is_there = |record: &&Record| record.endpoint == endpoint && record.account.as_deref() == Some(of);
+        requests.iter().filter(is_there).map(|record| record.seq).collect::<Vec<_>>()
+    };
+    let (slow, quick) = (at(Endpoint::Webhook, "slow"), at(Endpoint::Webhook, "quick"));
+    assert_eq!((slow.len(), quick.len()), (2, 6), "one was slow, one hangs; the others have those of both accounts");
+    let others = [at(Endpoint::ListenbrainzSubmit, "alice"), at(Endpoint::ListenbrainzSubmit, "bob"), quick].concat();
+    assert!(others.iter().all(|seq| *seq < slow[1]), "nobody waits for the slow one: {slow:?}, {others:?}");
     assert!(shown(&world, mark, "bob", totals(6, 0)).await < told, "another account is served meanwhile");
     world.wait("alice", "every play everywhere", totals(9, 0)).await;
 }

@@ -1,32 +1,32 @@
 //! Last.fm's own troubles: operations that fail, limits of the host, a listener's day.
 
 use scrobble_operator::api::v1alpha1::{SpotifyAccountStatus, TargetState};
-use scrobble_simulator::api::{Effect, Endpoint, LastfmUser, NewFault, RecordFilter};
+use scrobble_simulator::api::{Effect, Endpoint, LastfmUser, NewApp, NewFault, RecordFilter};
 use serde_json::json;
 
 use super::stage::{fast, keyed, target, tells, totals};
-use crate::world::{World, ready};
+use crate::world::{CLIENT_ID, CLIENT_SECRET, World, ready};
 
 fn submissions(name: &str) -> RecordFilter {
     RecordFilter::at(Endpoint::LastfmScrobble).of(name)
 }
 
 /// Listeners with an account each that delivers to Last.fm only, and plays.
-async fn listeners(world: &World, names: &[&str], plays: i64) {
+async fn listeners(world: &World, names: &[&str], interval: &str, plays: i64) {
     world.lastfm_target("fm", "PlayedAt", json!({})).await;
     for name in names {
         world.lastfm_user(name).await;
         world.listener(name).await;
         world.play(name, plays, 60).await;
         let entry = keyed("fm", "fm", &format!("{name}-lastfm"));
-        world.account_of(name, name, "2m", json!([entry])).await;
+        world.account_of(name, name, interval, json!([entry])).await;
     }
 }
 
 #[tokio::test]
 async fn an_operation_that_fails_is_tried_three_times_then_play_by_play() {
     let world = fast("fm-operation").await;
-    listeners(&world, &["alice"], 3).await;
+    listeners(&world, &["alice"], "2m", 3).await;
     // Three requests with all of them, then the first one alone.
     let broken = NewFault::new(Effect::LastfmError { code: 8, status: 500 }).at(Endpoint::LastfmScrobble).times(4);
     world.script.add_fault(&broken).await.unwrap();
@@ -46,29 +46,29 @@ async fn an_operation_that_fails_is_tried_three_times_then_play_by_play() {
     assert_eq!(world.script.scrobbles("alice").await.unwrap().len(), 2);
 }
 
-/// One account is told to wait: the other one waits as well, and neither counts a failure.
-async fn host_pauses(test: &str, effect: Effect) {
-    let world = fast(test).await;
-    listeners(&world, &["alice", "bob"], 2).await;
-    let mut operator = world.start().await;
+/// One account is told to wait for so many seconds: the other one waits as well, and neither counts a failure.
+async fn host_pauses(test: &str, effect: Effect, seconds: i64) {
+    // An hour takes six minutes: reads come many times within the pause.
+    let app = NewApp { access_token_seconds: 1_000_000, ..NewApp::confidential(CLIENT_ID, CLIENT_SECRET) };
+    let world = World::at_rate(test, app, 10).await;
+    listeners(&world, &["alice", "bob"], "5s", 2).await;
+    let _operator = world.start().await;
     for name in ["alice", "bob"] {
         world.wait(name, "two plays", totals(2, 0)).await;
     }
-    assert!(operator.terminate().await.unwrap().success());
-    let fault = NewFault::new(effect).at(Endpoint::LastfmScrobble).times(1);
-    world.script.add_fault(&fault).await.unwrap();
-    for name in ["alice", "bob"] {
-        world.play(name, 1, 0).await;
-    }
     let (seq, mark) = (world.script.last_seq().await.unwrap(), world.mark().await);
-    operator.restart().await.unwrap();
+    let fault = NewFault::new(effect).at(Endpoint::LastfmScrobble).of("alice").times(1);
+    world.script.add_fault(&fault).await.unwrap();
+    world.play("alice", 1, 0).await;
+    world.wait("alice", "to be told to wait", tells("fm", "RateLimited")).await;
+    world.play("bob", 1, 0).await;
     for name in ["alice", "bob"] {
         world.wait(name, "three plays", totals(3, 0)).await;
     }
     let requests = world.script.requests(&RecordFilter::at(Endpoint::LastfmScrobble).since(seq)).await.unwrap();
     assert_eq!(requests.len(), 3, "one is told to wait, and then both are served: {requests:?}");
     let waited = requests[1].time.duration_since(requests[0].time).as_secs();
-    assert!(waited >= 59, "nobody calls the host meanwhile: {waited} s, {requests:?}");
+    assert!(waited >= seconds - 1, "nobody calls the host meanwhile: {waited} s, {requests:?}");
     for name in ["alice", "bob"] {
         for status in world.statuses(mark, name).await {
             let fm = status.target("fm").unwrap();
@@ -79,18 +79,18 @@ async fn host_pauses(test: &str, effect: Effect) {
 
 #[tokio::test]
 async fn a_rate_limit_with_a_time_pauses_every_account_of_the_host() {
-    host_pauses("fm-429", Effect::RateLimited { retry_after_seconds: 120 }).await;
+    host_pauses("fm-429", Effect::RateLimited { retry_after_seconds: 120 }, 120).await;
 }
 
 #[tokio::test]
 async fn a_rate_limit_without_a_time_pauses_every_account_of_the_host() {
-    host_pauses("fm-29", Effect::LastfmError { code: 29, status: 200 }).await;
+    host_pauses("fm-29", Effect::LastfmError { code: 29, status: 200 }, 60).await;
 }
 
 #[tokio::test]
 async fn a_listeners_full_day_is_that_listeners_alone() {
     let world = fast("fm-day").await;
-    listeners(&world, &["alice", "bob"], 5).await;
+    listeners(&world, &["alice", "bob"], "2m", 5).await;
     let limited = LastfmUser { daily_limit: 3, ..LastfmUser::new("alice", "lastfm-session-of-alice") };
     world.script.put_lastfm_user(&limited).await.unwrap();
     let _operator = world.start().await;
