@@ -21,6 +21,7 @@ mod record;
 mod refusal;
 mod scrobble_plan;
 pub mod secret_access;
+mod serve;
 pub mod services;
 mod store;
 mod target;
@@ -156,8 +157,9 @@ async fn pass(watched: &Arc<SpotifyAccount>, name: &ObjectName, ctx: &Arc<Contex
     let due = plan::schedule::due(&account, &observed, ctx.clock.now());
     let mut progress = Progress { due: Some(due), ..Progress::default() };
     forget_secrets_where_asked(&account, live);
+    let goes_on = || !ctx.stopping.is_cancelled() && ctx.tenure.holds() && started.elapsed() <= PASS_DEADLINE;
     for _ in 0..MAXIMUM_ROUNDS {
-        progress.stopping = ctx.stopping.is_cancelled() || !ctx.tenure.holds() || started.elapsed() > PASS_DEADLINE;
+        progress.stopping = !goes_on();
         let observed = observe::observe(&account, &name.namespace, ctx, live, &elders);
         let steps = plan::next_steps(&account, &observed, &progress, ctx.clock.now());
         if steps.is_empty() {
@@ -168,7 +170,7 @@ async fn pass(watched: &Arc<SpotifyAccount>, name: &ObjectName, ctx: &Arc<Contex
         let _permit = if looks { ctx.polls.acquire().await.ok() } else { None };
         let refreshes = steps.iter().any(|step| matches!(step, plan::Step::Refresh { .. }));
         let known = known_of_listener(&progress);
-        act::act(ctx, &account, &observed, steps, live, &mut progress).await;
+        act::act(ctx, &account, &observed, steps, live, &mut progress, &goes_on).await;
         if known_of_listener(&progress) != known {
             let listener = act::listener(&account, &progress);
             elders = observe::Elders::of(&account, &name.namespace, listener.as_deref(), ctx);
