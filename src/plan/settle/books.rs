@@ -9,7 +9,7 @@ use crate::api::condition::whole_seconds;
 use crate::api::v1alpha1::{AccountTarget, AccountTargetStatus, SpotifyAccount, SpotifyAccountStatus, SyncStatus};
 use crate::domain::answer::{Delivery, Submission, Trouble};
 use crate::domain::journal::{AttachmentId, Entry, Journal, Placed, Standing, Wait};
-use crate::domain::ledger::{Identity, Ledger, Mark};
+use crate::domain::ledger::{Identity, Ledger, Mark, Row};
 use crate::domain::play::{Page, Play};
 use crate::plan::observed::Observed;
 use crate::plan::open::{OpenPlay, Sources, attachment_id, open_plays};
@@ -59,7 +59,9 @@ pub(super) fn mark(
             sync.last_successful_scrobble_time = Some(whole_seconds(now));
             state.last_delivery_time = Some(whole_seconds(now));
         }
-        if let Ok(found) = reference::deliverable(target, entry, observed) {
+        if let Ok(found) = reference::deliverable(target, entry, observed)
+            && entry.holder.is_none()
+        {
             for open in open(account, target, namespace, books) {
                 if let Some(Delivery::Never { reason }) = delivery::refused(found, &open.play, now) {
                     quarantine(books, id, &open.play, &reason, &mut state);
@@ -81,8 +83,7 @@ pub(super) fn mark(
         let id = attachment_id(target, namespace);
         let unkept: Vec<Identity> = refused.iter().filter(|(at, _)| *at == id).map(|(_, identity)| *identity).collect();
         state.dropped_total += drop_unkept(books, id, &unkept);
-        let is_refused = |standing: &Standing| matches!(standing, Standing::Quarantined { .. });
-        state.quarantined = count(books.journal.count(id, is_refused));
+        state.quarantined = count(quarantined(books, id));
         if state.quarantined == 0 {
             state.last_quarantine_reason = None;
         }
@@ -172,6 +173,16 @@ fn quarantine(
     let reason: String = reason.chars().take(LONGEST_REASON).collect();
     state.last_quarantine_reason = Some(reason.clone());
     books.journal.set(play, id, Standing::Quarantined { reason });
+}
+
+/// How many plays a target refused for good, those included that the journal had no place for.
+fn quarantined(books: &Books<'_>, id: AttachmentId) -> usize {
+    let is_refused = |standing: &Standing| matches!(standing, Standing::Quarantined { .. });
+    let position = books.ledger.position(id);
+    let is_marked = |row: &&Row| position.is_some_and(|position| row.marks[position] == Mark::Quarantined);
+    let is_kept = |row: &Row| books.journal.find(&row.identity()).is_some_and(|entry| entry.standing(id).is_some());
+    let unkept = books.ledger.rows.iter().filter(is_marked).filter(|row| !is_kept(row)).count();
+    books.journal.count(id, is_refused) + unkept
 }
 
 fn change(books: &mut Books<'_>, id: AttachmentId, play: &Arc<Play>, change: impl FnOnce(&mut Wait)) {

@@ -4,6 +4,7 @@ use kube::ResourceExt as _;
 use kube::api::DeleteParams;
 use scrobble_operator::api::condition::{ConditionType, find_condition};
 use scrobble_operator::api::v1alpha1::{SpotifyAccount, SpotifyAccountStatus};
+use scrobble_simulator::api::ListenBrainzRules;
 use serde_json::json;
 
 use super::stage::{fast, hook, journal_name, keyed, totals};
@@ -59,4 +60,32 @@ async fn a_secret_of_somebody_else_is_left_alone_and_deliveries_go_on() {
     world.request("alice", "read").await;
     world.wait("alice", "a play that waits", totals(9, 1)).await;
     assert_eq!(world.journal(&account).await.unwrap().entries.len(), 1);
+}
+
+#[tokio::test]
+async fn a_play_that_is_refused_is_counted_and_sent_again_on_request_without_a_journal() {
+    let world = fast("quarantine-stranger").await;
+    world.listenbrainz("alice").await;
+    let targets = json!([keyed("brainz", "listenbrainz", "alice-listenbrainz")]);
+    let account = world.listening("alice", "2m", targets).await;
+    stranger(&world, &account).await;
+    let titles = world.play("alice", 3, 60).await;
+    let rules = ListenBrainzRules { refuse_titles: vec![titles[1].clone()], ..ListenBrainzRules::default() };
+    world.script.put_listenbrainz_rules(&rules).await.unwrap();
+    let mark = world.mark().await;
+    let _operator = world.start().await;
+    world.wait("alice", "two of three", totals(2, 0)).await;
+    let seq = world.script.last_seq().await.unwrap();
+    world.wait_for_reads("alice", seq, 2).await;
+    for status in world.statuses(mark, "alice").await.iter().filter(|status| totals(2, 0)(status)) {
+        let brainz = status.target("brainz").unwrap();
+        assert!(brainz.quarantined == 1 && brainz.last_quarantine_reason.is_some(), "{brainz:?}");
+    }
+    world.script.put_listenbrainz_rules(&ListenBrainzRules::default()).await.unwrap();
+    let annotations = json!({"scrobble-operator.io/retry-quarantined-at": "now"});
+    world.patch::<SpotifyAccount>("alice", json!({"metadata": {"annotations": annotations}})).await;
+    let status = world.wait("alice", "all three", totals(3, 0)).await.status.unwrap();
+    let brainz = status.target("brainz").unwrap();
+    assert_eq!((brainz.quarantined, &brainz.last_quarantine_reason), (0, &None));
+    world.assert_listens("alice", &titles).await;
 }
