@@ -106,8 +106,7 @@ fn needs_check(account: &SpotifyAccount, entry: &TargetEntry, progress: &Progres
     let checked = known.is_some_and(|known| known.credentials_id.as_ref() == Some(id));
     let refused = known.is_some_and(|known| known.state == TargetState::Unauthorized || is_for_its_client(known));
     // A server that is of another kind than the target says is not sent to unless it has become one.
-    let misused = known.is_some_and(|known| known.reason.as_deref() == Some(Reason::ConfigurationInvalid.as_str()));
-    let again = misused || (refused && schedule::requested(account).is_some());
+    let again = known.is_some_and(is_misused) || (refused && schedule::requested(account).is_some());
     (!checked || again) && !progress.checks.contains_key(&entry.entry)
 }
 
@@ -339,7 +338,8 @@ pub(super) fn is_mended(account: &SpotifyAccount, progress: &Progress) -> bool {
         match (target.state, progress.credentials.get(&target.name)) {
             (TargetState::Unauthorized, Some(Ok(credentials))) => credentials.renewed,
             (TargetState::Failing, Some(Ok(credentials))) => {
-                is_for_its_secret(target.reason.as_deref()) || (is_for_its_client(target) && credentials.renewed)
+                let renewed = (is_for_its_client(target) || is_misused(target)) && credentials.renewed;
+                is_for_its_secret(target.reason.as_deref()) || renewed
             }
             _ => false,
         }
@@ -355,6 +355,10 @@ pub(super) fn waits_for_secret(target: &AccountTargetStatus) -> bool {
 
 fn is_for_its_client(target: &AccountTargetStatus) -> bool {
     target.reason.as_deref() == Some(Reason::ClientCredentialsInvalid.as_str())
+}
+
+fn is_misused(target: &AccountTargetStatus) -> bool {
+    target.reason.as_deref() == Some(Reason::ConfigurationInvalid.as_str())
 }
 
 /// Whether a target's reason speaks of its Secret.

@@ -206,7 +206,7 @@ pub struct TargetProgress {
 /// A target entry's Secrets can be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Credentials {
-    /// Their values changed since this process last read them.
+    /// Their values, or the target's spec, changed since this process last read them.
     pub renewed: bool,
 }
 

@@ -104,7 +104,8 @@ pub(super) fn keep(
         }
         Ok(fresh) => {
             let renewed = match live.credentials.get(&entry) {
-                Some(known) => !known.same_values(&fresh),
+                // Another URL, or another server behind it, may take the same key.
+                Some(known) => !known.same_values(&fresh) || known.target_generation != fresh.target_generation,
                 // This process has not read them before: the status names those that the service was asked about.
                 None => is_other(account, &entry, fresh.id.as_deref()),
             };

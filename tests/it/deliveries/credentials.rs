@@ -1,7 +1,7 @@
 //! A service is asked about credentials once when a target is attached, and on every change of the Secret.
 
 use kube::api::{Patch, PatchParams};
-use scrobble_operator::api::v1alpha1::{AccountTargetStatus, TargetState};
+use scrobble_operator::api::v1alpha1::{AccountTargetStatus, ScrobbleTarget, TargetState};
 use scrobble_simulator::api::{Endpoint, RecordFilter};
 use serde_json::json;
 
@@ -118,4 +118,22 @@ async fn a_maloja_is_not_taken_for_a_listenbrainz() {
     let seq = world.script.last_seq().await.unwrap();
     world.wait_for_reads("alice", seq, 2).await;
     assert_eq!(world.count(&submissions()).await, 0);
+}
+
+#[tokio::test]
+async fn a_target_that_was_changed_is_looked_at_again_at_once() {
+    // In real time, where no wait ends within a test.
+    let world = World::new("checks-target").await;
+    alice(&world, "24h").await;
+    let titles = world.play("alice", 1, 60).await;
+    put(&world, "a key of Maloja").await;
+    world.script.put_listenbrainz_user("Generic Maloja User", "a key of Maloja").await.unwrap();
+    let _operator = world.start().await;
+    world.wait_ready("alice", "False", "ConfigurationInvalid").await;
+    world.script.put_listenbrainz_user("alice", "a key of Maloja").await.unwrap();
+    let url = format!("{}/", world.script.listenbrainz_url());
+    world.patch::<ScrobbleTarget>("listenbrainz", json!({"spec": {"url": url}})).await;
+    world.wait("alice", "the play", totals(1, 0)).await;
+    world.wait_ready("alice", "True", "Succeeded").await;
+    world.assert_listens("alice", &titles).await;
 }
