@@ -56,10 +56,11 @@ pub(super) fn up_to_date(
 ) -> Ledger {
     let status = account.status.clone().unwrap_or_default();
     let mut ledger = open::ledger(&status);
-    if let Some(page) = page(observed, progress) {
+    let page = page(observed, progress);
+    if page.is_some() {
         open::attach(&mut ledger, account, &observed.namespace, open::is_first_read(&status), now);
-        open::absorb(&mut ledger, page, journal);
     }
+    open::absorb(&mut ledger, page.map(AsRef::as_ref), journal);
     ledger
 }
 

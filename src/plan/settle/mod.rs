@@ -203,10 +203,10 @@ fn settle_sync(
     }
     let keeping = known.map(|stored| {
         let mut journal = stored.as_ref().clone();
+        let absorbed = open::absorb(&mut ledger, page.map(AsRef::as_ref), &journal);
+        sync.skipped_total += absorbed.skipped;
+        sync.lost_at_most_total += absorbed.lost;
         if let Some(page) = page {
-            let absorbed = open::absorb(&mut ledger, page, &journal);
-            sync.skipped_total += absorbed.skipped;
-            sync.lost_at_most_total += absorbed.lost;
             settle_last_play(&mut sync, page);
         }
         let whole = page.filter(|page| page.full && read.is_some());

@@ -11,6 +11,7 @@ mod expiry;
 mod failures;
 mod lineage;
 mod observations;
+mod once;
 mod passes;
 mod plays;
 mod random;
