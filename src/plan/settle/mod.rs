@@ -11,10 +11,11 @@ mod verdict;
 use jiff::{SignedDuration, Timestamp};
 
 use super::observed::Observed;
+use super::pace::Rhythm;
 use super::problem::Problem;
 use super::schedule::{self, Due};
 use super::step::{Progress, RefreshOutcome};
-use super::{breaker, client, delivery, refresh, token};
+use super::{breaker, client, delivery, gap, refresh, token};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::api::condition::{Reason, whole_seconds};
@@ -91,6 +92,9 @@ pub fn settle(account: &SpotifyAccount, observed: &Observed, progress: &Progress
     }
     authorization::settle(&mut status, observed, progress, now);
     settle_sync(&mut status, account, observed, progress, now);
+    if verdict == Verdict::Suspended {
+        gap::remember_suspension(&mut status, now);
+    }
     let target_problem = targets::settle(&mut status, account, observed, progress, now);
     failures::settle(&mut status, account, observed, progress, &verdict, now);
     let refreshed = refreshed(progress);
@@ -105,6 +109,7 @@ pub fn settle(account: &SpotifyAccount, observed: &Observed, progress: &Progress
 
     let worth_writing = ride_along_removed(&before) != ride_along_removed(&status);
     let mut announcements = announcements::between(&before, &status);
+    announcements.extend(announcements::gap(&before, &status));
     announcements.extend(announcements::put_back(&before, &status, &account.spec.token_secret_ref.name));
     if account.spec.suspend && schedule::requested(account).is_some() {
         announcements.push(announcements::refused_while_suspended());
@@ -176,6 +181,8 @@ fn settle_sync(
     let mut sync = status.sync.clone().unwrap_or_default();
     if let Some(read_time) = read_time {
         delivery::attach(&mut ledger, account, &observed.namespace, delivery::is_first_read(status), now);
+        let start_time = account.spec.sync.start_time.as_ref().map(|start| start.0);
+        gap::count(&mut sync, &ledger, page, start_time, read_time);
         let absorbed = delivery::absorb(&mut ledger, page);
         sync.skipped_total += absorbed.skipped;
         sync.lost_at_most_total += absorbed.lost;
@@ -187,8 +194,8 @@ fn settle_sync(
     }
     targets::mark(status, &mut sync, &mut ledger, account, observed, progress, page, now);
     ledger.prune();
-    let interval = schedule::interval(account, observed, &ledger);
-    sync.interval = Some(go_duration(interval));
+    let rhythm = Rhythm::new(account, observed, &ledger, gap::told_until(&sync));
+    sync.interval = Some(go_duration(rhythm.interval_at(read_time.or(observed.last_read).unwrap_or(now))));
     status.sync = Some(sync);
     status.ledger = Some(ledger_codec::encode(&ledger));
 }
@@ -227,7 +234,9 @@ fn requeue(account: &SpotifyAccount, observed: &Observed, now: Timestamp) -> Sig
     // The second after it, for then it has ended.
     let patience = patience.map(|end| end + SignedDuration::from_secs(1)).filter(|end| *end > now);
     let warning = account.status.as_ref().and_then(|status| expiry::next_warning(status, now));
-    let next = wake.into_iter().chain(patience).chain(warning).min().unwrap_or(Timestamp::MAX);
+    // What `Synced` tells of a gap is over then.
+    let gap = status.and_then(|status| gap::told_until(status.sync.as_ref()?)).filter(|end| *end > now);
+    let next = wake.into_iter().chain(patience).chain(warning).chain(gap).min().unwrap_or(Timestamp::MAX);
     next.duration_since(now).clamp(SHORTEST_SLEEP, LONGEST_SLEEP)
 }
 

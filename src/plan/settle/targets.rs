@@ -13,6 +13,7 @@ use crate::domain::play::{Heard, Page};
 use crate::plan::breaker;
 use crate::plan::delivery::{REFUSED_WAIT, attachment_id, final_mark, is_for_its_secret, open_plays};
 use crate::plan::observed::{Observed, TargetEntry};
+use crate::plan::pace::Bounds;
 use crate::plan::problem::Problem;
 use crate::plan::step::{Progress, SecretTrouble, TargetProgress};
 use crate::plan::{reference, schedule};
@@ -236,7 +237,7 @@ fn fail(
     observed: &Observed,
 ) {
     state.consecutive_failures = state.consecutive_failures.saturating_add(1);
-    let longest = schedule::interval(account, observed, &Ledger::default());
+    let longest = Bounds::of(account, observed).longest;
     let refused = matches!(trouble, Trouble::AddressRefused | Trouble::UrlRefused(_));
     let reason = if refused { Reason::AddressRefused } else { Reason::TargetFailing };
     state.reason = Some(reason.as_str().to_owned());
