@@ -45,7 +45,8 @@ struct Heard {
 }
 
 fn moods() -> impl Strategy<Value = Vec<Mood>> {
-    let mood = prop_oneof![4 => Just(Mood::Takes), 2 => Just(Mood::Cuts), 2 => Just(Mood::Fails), 1 => Just(Mood::AsksToWait)];
+    let mood =
+        prop_oneof![4 => Just(Mood::Takes), 2 => Just(Mood::Cuts), 2 => Just(Mood::Fails), 1 => Just(Mood::AsksToWait)];
     vec(mood, 0..5)
 }
 
