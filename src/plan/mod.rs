@@ -9,6 +9,7 @@ pub mod claim;
 pub mod client;
 pub mod delivery;
 pub mod lineage;
+pub mod maloja;
 pub mod observed;
 pub mod problem;
 pub mod reference;
