@@ -18,5 +18,6 @@ mod chart;
 mod connect;
 mod control_plane;
 mod documents;
+mod maloja;
 mod secrecy;
 mod world;
