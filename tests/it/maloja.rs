@@ -118,9 +118,9 @@ async fn a_real_maloja_answers_as_the_adapter_reads_it() {
 
 #[tokio::test]
 async fn the_window_is_exact_in_every_time_zone() {
-    // With neighbours on both sides, over the midnights of these three.
+    // With neighbours on both sides, over the midnights of these two and of UTC.
     let seconds = [-1, 0, 30, 59, 60, -86_400, 86_400];
-    for hours in [-12, 0, 14] {
+    for hours in [-12, 14] {
         let maloja = Maloja::start_in_time_zone(&KEYS, hours).await.unwrap();
         let service = service(&maloja.base_url(), KEYS[0].1);
         for own in [OWN - 30, OWN + 2 * 3600 - 30, OWN + 14 * 3600 - 30] {

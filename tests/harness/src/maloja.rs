@@ -194,8 +194,14 @@ impl Maloja {
                 return Ok(Err(ended));
             }
             match self.get("serverinfo").await {
-                // Another process may have taken the port, and be a Maloja too.
-                Ok(answer) if answer.get("name").and_then(Value::as_str) == Some(&name) => Ok(Ok(())),
+                // Another process may have taken the port, and be a Maloja too. And it answers this before it has looked
+                // at its database; until then every read is a 503.
+                Ok(answer)
+                    if answer.get("name").and_then(Value::as_str) == Some(&name)
+                        && answer.pointer("/db_status/healthy").and_then(Value::as_bool) == Some(true) =>
+                {
+                    Ok(Ok(()))
+                }
                 Ok(answer) => Err(answer.to_string()),
                 Err(error) => Err(error.to_string()),
             }
