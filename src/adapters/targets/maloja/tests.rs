@@ -304,3 +304,13 @@ async fn without_a_list_there_is_no_window() {
     let account = Account { url: &url, api_key: &key, deadline: Duration::from_millis(100) };
     assert_eq!(shown(&open_client(), &account, OWN, OWN).await, Err(not_now(Trouble::Timeout)));
 }
+
+#[tokio::test]
+async fn the_document_shows_what_is_sent() {
+    let page = include_str!("../../../../docs/maloja.md");
+    let example = page.split("```json\n").nth(1).unwrap().split("```").next().unwrap();
+    let (_, requests) = submit(service, success(), &[scrobble(full_play())]).await;
+    let mut sent: Value = serde_json::from_slice(&requests[0].body).unwrap();
+    sent["key"] = json!("…");
+    assert_eq!(serde_json::from_str::<Value>(example).unwrap(), sent);
+}
