@@ -224,7 +224,7 @@ async fn who_follows_the_rule_finds_everything_once_and_maloja_whole() {
         .collect();
     for (number, song) in plays.iter().enumerate() {
         // Three plays a second, of two listeners in turn.
-        let own = OWN + number as i64 / 3;
+        let own = OWN + i64::try_from(number / 3).unwrap();
         let key = KEYS[number % 2].1;
         let lost = number % 5 == 4;
         if lost {

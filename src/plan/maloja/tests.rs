@@ -46,11 +46,14 @@ fn send(offset: i64) -> Choice {
     Choice::Send { second: OWN + offset }
 }
 
+/// A name, the recorded second, what stands there, what is explained, and the choice; seconds from the play's own.
+type Case = (&'static str, Option<i64>, Vec<Shown>, Vec<i64>, Choice);
+
 #[test]
 fn the_second_is_chosen_from_what_stands_there() {
     let there = Choice::AlreadyThere;
     let all = |entry: fn(i64) -> Shown| (0..60).map(entry).collect::<Vec<_>>();
-    let cases: Vec<(&str, Option<i64>, Vec<Shown>, Vec<i64>, Choice)> = vec![
+    let cases: Vec<Case> = vec![
         ("nothing there", None, vec![], vec![], send(0)),
         ("there", None, vec![same(0)], vec![], there),
         ("there, later", None, vec![other(0), same(29)], vec![], there),

@@ -2,6 +2,7 @@
 
 mod proxy;
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -79,12 +80,9 @@ impl Maloja {
         let program = locate().await?;
         let folder = Folder::create("maloja")?;
         folder.make("data")?;
-        let mut lines = String::new();
-        for (name, key) in keys.iter().chain([&OWN_KEY]) {
-            // JSON strings are YAML.
-            lines.push_str(&format!("{}: {}\n", json!(name), json!(key)));
-        }
-        folder.write("data/apikeys.yml", &lines)?;
+        // JSON is YAML.
+        let keys: BTreeMap<&str, &str> = keys.iter().copied().chain([OWN_KEY]).collect();
+        folder.write("data/apikeys.yml", &json!(keys).to_string())?;
         let client = Client::builder()
             .no_proxy()
             .timeout(START)

@@ -101,7 +101,7 @@ async fn the_second_is_the_one_that_is_asked_for_and_a_repeat_is_the_same_reques
     let server = server(success()).await;
     let chosen = Scrobble { play: full_play(), timestamp: Timestamp::from_second(OWN + 7).unwrap() };
     for _ in 0..2 {
-        service(&format!("{}/music/", server.uri())).submit(&open_client(), &[chosen.clone()]).await;
+        service(&format!("{}/music/", server.uri())).submit(&open_client(), std::slice::from_ref(&chosen)).await;
     }
     let requests = server.received_requests().await.unwrap();
     assert_eq!(requests.len(), 2);

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use futures::stream;
@@ -130,13 +131,13 @@ async fn pass(State(relay): State<Relay>, method: Method, uri: Uri, headers: Hea
 
 async fn answer(relay: &Relay, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     if method == Method::GET && uri.path().ends_with("/scrobbles") && relay.records().hiding {
-        return ([("content-type", "application/json")], r#"{"status": "ok", "list": []}"#).into_response();
+        return ([(CONTENT_TYPE, "application/json")], r#"{"status": "ok", "list": []}"#).into_response();
     }
     let sends = method == Method::POST && uri.path().ends_with("/newscrobble");
     let target = uri.path_and_query().map_or_else(|| uri.path().to_owned(), ToString::to_string);
     let mut request = relay.client.request(method.clone(), format!("{}{target}", relay.upstream)).body(body.clone());
-    if let Some(kind) = headers.get("content-type") {
-        request = request.header("content-type", kind);
+    if let Some(kind) = headers.get(CONTENT_TYPE) {
+        request = request.header(CONTENT_TYPE, kind);
     }
     let received = async {
         let response = request.send().await?;
@@ -161,11 +162,9 @@ async fn answer(relay: &Relay, method: Method, uri: Uri, headers: HeaderMap, bod
     };
     let mut response = Response::new(content);
     *response.status_mut() = status;
-    for name in ["content-type", "retry-after"] {
-        if let Some(value) = headers.get(name) {
-            if let Ok(name) = axum::http::HeaderName::from_bytes(name.as_bytes()) {
-                response.headers_mut().insert(name, value.clone());
-            }
+    for name in [CONTENT_TYPE, RETRY_AFTER] {
+        if let Some(value) = headers.get(&name) {
+            response.headers_mut().insert(name, value.clone());
         }
     }
     response
