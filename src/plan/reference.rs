@@ -102,7 +102,7 @@ pub fn deliverable<'a>(
 fn contradiction(target: &AccountTarget, kind: TargetType) -> Option<String> {
     let (entry, word) = (&target.name, kind.as_str());
     match (kind, kind.credentials_key(), &target.credentials_ref) {
-        (TargetType::LastFm | TargetType::Maloja, ..) => {
+        (TargetType::LastFm, ..) => {
             Some(format!("target {entry}: this version does not deliver to type {word} yet: name another target"))
         }
         (_, None, Some(_)) => {

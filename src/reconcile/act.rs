@@ -271,6 +271,7 @@ fn service(
             target: name.to_string(),
             listener: listener?.to_owned(),
         }),
-        TargetType::LastFm | TargetType::Maloja => None,
+        TargetType::Maloja => Some(Service::Maloja { url, api_key: credentials.credential.clone()? }),
+        TargetType::LastFm => None,
     }
 }

@@ -175,12 +175,13 @@ fn an_entry_must_fit_its_target() {
             .map_err(|problem| (problem.reason, problem.condition, problem.message))
     };
     assert_eq!(fitting(true, TargetType::ListenBrainz), Ok(()));
+    assert_eq!(fitting(true, TargetType::Maloja), Ok(()));
     assert_eq!(fitting(false, TargetType::Webhook), Ok(()));
     for (credentials, kind, remedy) in [
         (false, TargetType::ListenBrainz, "name the listener's key in credentialsRef"),
         (true, TargetType::Webhook, "remove credentialsRef"),
         (true, TargetType::LastFm, "does not deliver to type LastFm yet"),
-        (true, TargetType::Maloja, "does not deliver to type Maloja yet"),
+        (false, TargetType::Maloja, "name the listener's key in credentialsRef"),
     ] {
         let (reason, condition, message) = fitting(credentials, kind).unwrap_err();
         assert_eq!((reason, condition), (Reason::ConfigurationInvalid, ConditionType::Synced), "{kind:?}");
