@@ -133,6 +133,6 @@ pub(super) fn service(
             target: name.to_string(),
             listener: listener?.to_owned(),
         }),
-        TargetType::Maloja => None,
+        TargetType::Maloja => Some(Service::Maloja { url, api_key: credentials.credential.clone()? }),
     }
 }

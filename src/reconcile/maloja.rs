@@ -12,7 +12,7 @@ use crate::domain::answer::{Delivery, Shown, Submission, Trouble};
 use crate::domain::ledger::{Identity, Mark};
 use crate::domain::name::ObjectName;
 use crate::domain::play::Play;
-use crate::plan::maloja::{Choice, WINDOW_SECONDS, choose};
+use crate::plan::maloja::{Choice, WINDOW_SECONDS, choose, is_held_by, marks};
 use crate::plan::step::TargetProgress;
 use crate::plan::{Lookup, delivery, open, target};
 
@@ -66,10 +66,8 @@ async fn one(ctx: &Context, place: &Place<'_>, play: &Arc<Play>, done: &mut Targ
     let explained = explained(ctx, place, play, &identity);
     Some(match choose(play, own, recorded, &shown, &explained) {
         Choice::AlreadyThere => Submission::all(1, &Delivery::AlreadyThere),
-        Choice::Full => {
-            let reason = "every second of the minute after the play is taken by other tracks".to_owned();
-            Submission::all(1, &Delivery::Never { reason })
-        }
+        Choice::Full => Submission::all(1, &waits()),
+        Choice::Send { .. } if is_held(ctx, place, play) => Submission::all(1, &waits()),
         Choice::Send { second } if second != own && recorded != Some(second) => {
             done.chosen.push((Arc::clone(play), second));
             return None;
@@ -80,10 +78,50 @@ async fn one(ctx: &Context, place: &Place<'_>, play: &Arc<Play>, done: &mut Targ
             let submission = submit(ctx, place, &[Scrobble { play: play.as_ref().clone(), timestamp }]).await;
             if submission == Submission::all(1, &Delivery::Accepted) {
                 ctx.services.succeeded(&place.server);
+            } else if submission == Submission::all(1, &waits()) {
+                ctx.services.overtake(&place.server, play);
             }
             submission
         }
     })
+}
+
+/// The play waits for another one to get through.
+fn waits() -> Delivery {
+    Delivery::NotNow { retry_after: None, trouble: Trouble::SecondTaken }
+}
+
+/// Whether a play must not be sent because of another one whose second was taken, by any account of the server. Until one
+/// has got through since this process began, what statuses tell counts, too.
+fn is_held(ctx: &Context, place: &Place<'_>, play: &Play) -> bool {
+    if ctx.services.overtaken(&place.server).iter().any(|refused| is_held_by(play, refused)) {
+        return true;
+    }
+    if ctx.services.successes(&place.server) > 0 {
+        return false;
+    }
+    let marks = marks(play);
+    let told = ctx.catalogue.accounts(&|account| {
+        let entries = account.spec.targets.iter().filter(|entry| shared(ctx, place, account, entry).is_some());
+        let held = |entry: &AccountTarget| account.status.as_ref()?.target(&entry.name).map(|known| &known.held_back);
+        entries.filter_map(held).flatten().any(|mark| marks.contains(mark))
+    });
+    !told.is_empty()
+}
+
+/// The target of an account's entry, if it leads to the same server.
+fn shared(
+    ctx: &Context,
+    place: &Place<'_>,
+    account: &SpotifyAccount,
+    entry: &AccountTarget,
+) -> Option<Arc<ScrobbleTarget>> {
+    let namespace = account.metadata.namespace.as_deref().unwrap_or_default();
+    let name = ObjectName::new(entry.target_ref.namespace_or(namespace), &entry.target_ref.name);
+    match ctx.catalogue.target(&name) {
+        Lookup::Found(target) if server(&target).as_deref() == Some(&place.server) => Some(target),
+        _ => None,
+    }
 }
 
 /// An answer to the look: nothing was sent, so nothing is unknown.
@@ -113,24 +151,16 @@ fn explained(ctx: &Context, place: &Place<'_>, play: &Play, identity: &Identity)
 
 /// Where other accounts' plays of the same track stand, as their ledgers tell.
 fn of_others(ctx: &Context, place: &Place<'_>, play: &Play, identity: &Identity) -> Vec<i64> {
-    let shares = |account: &SpotifyAccount, entry: &AccountTarget| {
-        let namespace = account.metadata.namespace.as_deref().unwrap_or_default();
-        let name = ObjectName::new(entry.target_ref.namespace_or(namespace), &entry.target_ref.name);
-        match ctx.catalogue.target(&name) {
-            Lookup::Found(target) if server(&target).as_deref() == Some(&place.server) => Some(target),
-            _ => None,
-        }
-    };
     let others = ctx.catalogue.accounts(&|account| {
         account.metadata.uid.as_deref() != Some(place.account)
-            && account.spec.targets.iter().any(|entry| shares(account, entry).is_some())
+            && account.spec.targets.iter().any(|entry| shared(ctx, place, account, entry).is_some())
     });
     let mut seconds = Vec::new();
     for account in others {
         let namespace = account.metadata.namespace.as_deref().unwrap_or_default();
         let ledger = account.status.as_ref().map(open::ledger).unwrap_or_default();
         for entry in &account.spec.targets {
-            let Some(target) = shares(&account, entry) else { continue };
+            let Some(target) = shared(ctx, place, &account, entry) else { continue };
             let Some(position) = ledger.position(open::attachment_id(entry, namespace)) else { continue };
             let there = ledger.rows.iter().filter(|row| row.title == identity.title);
             for row in there.filter(|row| row.marks.get(position) == Some(&Mark::Delivered)) {

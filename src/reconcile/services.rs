@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use crate::domain::digest::keyed_hash;
+use crate::domain::play::Play;
 
 /// How many of the last plays of a server are remembered.
 const REMEMBERED: usize = 500;
@@ -26,6 +27,8 @@ struct Server {
     paused_until: Option<Timestamp>,
     successes: u64,
     sent: VecDeque<Sent>,
+    /// Plays whose second was taken when they were sent, since the last one that got through.
+    overtaken: Vec<Arc<Play>>,
 }
 
 /// A play that was sent.
@@ -69,9 +72,22 @@ impl Services {
         self.of().get(host).and_then(|server| server.paused_until).filter(|until| *until > now)
     }
 
-    /// A play got through.
+    /// A play got through: those whose second was taken before hold nothing back any more.
     pub fn succeeded(&self, server: &str) {
-        self.of().entry(server.to_owned()).or_default().successes += 1;
+        let mut servers = self.of();
+        let server = servers.entry(server.to_owned()).or_default();
+        server.successes += 1;
+        server.overtaken.clear();
+    }
+
+    /// The second of a play was taken when it was sent.
+    pub fn overtake(&self, server: &str, play: &Arc<Play>) {
+        self.of().entry(server.to_owned()).or_default().overtaken.push(Arc::clone(play));
+    }
+
+    /// Plays whose second was taken since the last one got through.
+    pub fn overtaken(&self, server: &str) -> Vec<Arc<Play>> {
+        self.of().get(server).map(|server| server.overtaken.clone()).unwrap_or_default()
     }
 
     /// How many plays got through since this process began.

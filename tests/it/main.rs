@@ -19,5 +19,6 @@ mod connect;
 mod control_plane;
 mod conversion;
 mod documents;
+mod maloja;
 mod secrecy;
 mod world;

@@ -1,5 +1,6 @@
 //! What is kept about plays: ledger, journal and counts, from what became of them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -14,8 +15,10 @@ use crate::domain::play::{Page, Play};
 use crate::plan::observed::Observed;
 use crate::plan::open::{OpenPlay, Sources, attachment_id, open_plays};
 use crate::plan::step::{Progress, TargetProgress};
-use crate::plan::{delivery, journal, reference, schedule};
+use crate::plan::{delivery, journal, maloja, reference, schedule};
 
+/// So much is shown of what parked plays hold back.
+const MOST_HELD_BACK: usize = 64;
 /// Why a play was refused is told in so many characters.
 const LONGEST_REASON: usize = 200;
 
@@ -83,6 +86,10 @@ pub(super) fn mark(
         state.dropped_total += drop_unkept(books, id, &unkept);
         let is_refused = |standing: &Standing| matches!(standing, Standing::Quarantined { .. });
         state.quarantined = count(books.journal.count(id, is_refused));
+        let parked = |standing: &Standing| standing.wait().is_some_and(|wait| wait.parked);
+        let parked = books.journal.entries.iter().filter(|entry| entry.standing(id).is_some_and(parked));
+        let held_back: BTreeSet<String> = parked.flat_map(|entry| maloja::marks(&entry.play)).collect();
+        state.held_back = held_back.into_iter().take(MOST_HELD_BACK).collect();
         if state.quarantined == 0 {
             state.last_quarantine_reason = None;
         }

@@ -280,18 +280,6 @@ fn a_target_that_goes_away_is_told_at_once() {
 }
 
 #[test]
-fn a_type_that_is_not_served_yet_is_said_and_costs_nothing() {
-    let mut world = World::of(account().with_target("maloja").with_hook("hook"));
-    world.surroundings.targets[0].target = Lookup::Found(Arc::new(target("maloja", TargetType::Maloja)));
-    world.pages.then = ApiAnswer::Found(Arc::new(evening(3, world.now)));
-    world.run_for(hours(2));
-    assert_eq!(world.status().condition(ConditionType::Ready), "False ConfigurationInvalid");
-    assert!(world.reads() <= 8, "{} reads in two hours", world.reads());
-    assert_eq!(world.sent("hook").len(), 3);
-    assert_eq!(world.count(|deed| *deed == Deed::Prepared("maloja".to_owned())), 0);
-}
-
-#[test]
 fn a_refused_key_causes_no_read_until_the_next_slot_and_is_tried_when_it_is_replaced() {
     let mut world = settled_world();
     let plays: Vec<_> = evening(3, world.now).entries;
