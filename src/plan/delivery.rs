@@ -151,7 +151,7 @@ fn step(
 /// because of one play is cut in two.
 fn again(done: &TargetProgress, entry: &str) -> Option<Step> {
     if !done.chosen.is_empty() && done.placings < PLACINGS_IN_A_PASS {
-        return Some(Step::Place { entry: entry.to_owned(), seconds: done.chosen.clone() });
+        return Some(Step::Place { entry: entry.to_owned() });
     }
     let placed = done.placed.iter().map(|play| single(play, false));
     let batches: Vec<Batch> = placed.chain(halves(&done.submissions)).collect();

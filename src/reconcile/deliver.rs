@@ -9,7 +9,7 @@ use super::{credentials, maloja};
 use crate::adapters::targets::{Scrobble, Service};
 use crate::api::v1alpha1::{ScrobbleTarget, TargetType};
 use crate::domain::answer::{Delivery, Submission, Trouble};
-use crate::domain::journal::Journal;
+use crate::domain::ledger::Ledger;
 use crate::domain::play::Play;
 use crate::plan::observed::{Lookup, TargetEntry};
 use crate::plan::step::{Batch, TargetProgress};
@@ -25,7 +25,8 @@ pub(super) struct Place<'a> {
     pub(super) attachment: [u8; 6],
     pub(super) target: &'a ScrobbleTarget,
     pub(super) service: Service,
-    pub(super) journal: Arc<Journal>,
+    /// What the account's ledger tells.
+    pub(super) ledger: Ledger,
     /// The account's uid.
     pub(super) account: &'a str,
     /// The server's address.
@@ -133,7 +134,7 @@ pub(super) fn place<'a>(
         attachment: open::attachment_id(spec, &observed.namespace),
         target,
         service: credentials::service(listener, target, name, held)?,
-        journal: live.journal.journal.clone().unwrap_or_default(),
+        ledger: account.status.as_ref().map(open::ledger).unwrap_or_default(),
         account: account.metadata.uid.as_deref().unwrap_or_default(),
         server: server_key(&url),
         host: host_key(&url),

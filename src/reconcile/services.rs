@@ -95,7 +95,7 @@ impl Services {
         self.of().get(server).map_or(0, |server| server.successes)
     }
 
-    /// Remembers a play that is about to be sent.
+    /// Remembers a play and the second at which it is about to be sent: nobody else of ours takes that second.
     pub fn note(&self, server: &str, sent: Sent) {
         let mut servers = self.of();
         let known = &mut servers.entry(server.to_owned()).or_default().sent;
@@ -104,11 +104,11 @@ impl Services {
         known.drain(..surplus);
     }
 
-    /// The plays of a title that were sent to a server.
-    pub fn sent(&self, server: &str, title: u32) -> Vec<Sent> {
+    /// The plays that were sent to seconds of a server, or are about to be.
+    pub fn sent(&self, server: &str, seconds: std::ops::Range<i64>) -> Vec<Sent> {
         let servers = self.of();
         let known = servers.get(server).map(|server| &server.sent);
-        known.into_iter().flatten().filter(|sent| sent.title == title).cloned().collect()
+        known.into_iter().flatten().filter(|sent| seconds.contains(&sent.second)).cloned().collect()
     }
 
     /// An account holds a listener's key.

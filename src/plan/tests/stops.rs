@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use super::accounts::{AccountSentence, StatusQuestion, account, hours, minutes, seconds, start};
-use super::observations::{target, token};
+use super::observations::token;
 use super::plays::{evening, play};
 use super::world::{Deed, Exchange, Script, World};
 use crate::api::condition::{ConditionType, Reason};
-use crate::api::v1alpha1::TargetType;
 use crate::domain::answer::{ApiAnswer, Delivery, Forbidden, Refusal, Submission, Trouble};
 use crate::domain::name::ObjectName;
 use crate::domain::token::Flow;

@@ -1,5 +1,7 @@
 //! The adapter and the rule for a free second, against a real Maloja.
 
+mod operator;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
