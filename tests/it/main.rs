@@ -20,4 +20,5 @@ mod control_plane;
 mod conversion;
 mod documents;
 mod secrecy;
+mod soak;
 mod world;
