@@ -17,7 +17,7 @@ use serde_json::json;
 use super::feed::newest_noted;
 use super::stage::{self, Kind, Target};
 use super::verdict::Tally;
-use crate::world::{World, condition};
+use crate::world::{DEADLINE, World, condition};
 
 /// Two days take a minute. The clock of Spotify is not under test here: a play is shown until it was read.
 const RATE: u32 = 2_880;
@@ -42,6 +42,12 @@ pub async fn journal(world: &World, account: &str) -> (Secret, Arc<Journal>) {
     let secret = world.secrets().get(&name).await.unwrap();
     let journal = decode(&secret.data.as_ref().unwrap()["journal"].0).unwrap();
     (secret, Arc::new(journal))
+}
+
+/// Waits until the journal holds nothing: what targets have goes after the status tells that they have it.
+pub async fn wait_for_empty_journal(world: &World, account: &str) {
+    let what = format!("the journal of {account} to be empty");
+    wait_until(&what, DEADLINE, async || journal(world, account).await.1.entries.is_empty()).await.unwrap();
 }
 
 /// Plays one track every two minutes, as the clock passes.
@@ -156,9 +162,5 @@ async fn two_days_without_its_services_cost_a_listener_no_play() {
         assert!(requests.iter().all(|request| request.facts.items.unwrap() <= most), "{}", target.name);
         assert_eq!(requests.iter().filter_map(|request| request.facts.items).sum::<u64>(), PLAYS as u64);
     }
-    wait_until("an empty journal", crate::world::DEADLINE, async || {
-        journal(&world, "alice").await.1.entries.is_empty()
-    })
-    .await
-    .unwrap();
+    wait_for_empty_journal(&world, "alice").await;
 }
