@@ -50,6 +50,23 @@ pub async fn wait_for_empty_journal(world: &World, account: &str) {
     wait_until(&what, DEADLINE, async || journal(world, account).await.1.entries.is_empty()).await.unwrap();
 }
 
+/// Lets an operator end between the status that tells of deliveries and the journal that does not hold them any more.
+async fn end_between_status_and_journal(world: &World) {
+    let delivered = async || {
+        let sync = world.api::<SpotifyAccount>().get("alice").await.unwrap().status.unwrap().sync.unwrap();
+        sync.scrobbled_total
+    };
+    let before = delivered().await;
+    wait_until("a life that ends after deliveries", DEADLINE, async || {
+        let operator = world.operator().environment("SCROBBLE_OPERATOR_FAILPOINT", "settled");
+        operator.start_unready().unwrap().wait(DEADLINE).await.unwrap();
+        delivered().await > before
+    })
+    .await
+    .unwrap();
+    assert_eq!(journal(world, "alice").await.1.entries.len(), PLAYS as usize, "the journal holds them still");
+}
+
 /// Plays one track every two minutes, as the clock passes.
 struct Days<'a> {
     world: &'a World,
@@ -136,8 +153,11 @@ async fn two_days_without_its_services_cost_a_listener_no_play() {
     assert!(now.duration_since(days.begun) >= AWAY, "the services were away for two days");
     assert_eq!(journal(&world, "alice").await.1.entries.len(), PLAYS as usize);
     assert_eq!(world.script.deliveries("hook").await.unwrap().len(), PLAYS as usize, "the webhook did not wait");
+    operator.kill().unwrap();
     world.script.clear_faults().await.unwrap();
     let back = world.script.last_seq().await.unwrap();
+    end_between_status_and_journal(&world).await;
+    operator.restart().await.unwrap();
     let done = |status: &SpotifyAccountStatus| {
         let sync = status.sync.as_ref().unwrap();
         (sync.scrobbled_total, sync.pending_total) == (3 * PLAYS, 0)
