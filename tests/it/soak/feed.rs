@@ -1,9 +1,12 @@
 //! Plays that come little by little: however slow the machine is, no more of them wait to be noted than Spotify shows.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 use rand::RngExt as _;
 use rand::rngs::StdRng;
-use scrobble_operator::api::v1alpha1::SpotifyAccountStatus;
+use scrobble_harness::wait_for_object;
+use scrobble_operator::api::v1alpha1::{SpotifyAccount, SpotifyAccountStatus};
 use scrobble_simulator::api::NewPlay;
 
 use super::stage::{IGNORED_ARTIST, REFUSED_TITLE};
@@ -11,6 +14,8 @@ use crate::world::World;
 
 /// Spotify shows 50. So many may not be noted when more are announced.
 pub const MOST_UNNOTED: usize = 25;
+/// A service that hangs is waited for, by all in their turn, and in real time.
+const PATIENCE: Duration = Duration::from_mins(3);
 /// One title in so many is one that ListenBrainz refuses, and one artist one that Last.fm ignores.
 const REFUSED_SHARE: usize = 17;
 const IGNORED_SHARE: usize = 7;
@@ -54,16 +59,14 @@ impl Feed {
 
     /// How many plays the status does not know of.
     pub async fn unnoted(&self, world: &World) -> usize {
-        let account =
-            world.api::<scrobble_operator::api::v1alpha1::SpotifyAccount>().get(&self.listener).await.unwrap();
+        let account = world.api::<SpotifyAccount>().get(&self.listener).await.unwrap();
         let known = account.status.as_ref().and_then(newest_noted).unwrap_or(Timestamp::MIN);
         self.times.iter().filter(|time| time.as_second() > known.as_second()).count()
     }
 
     /// Waits until the status knows of every play.
     pub async fn wait_until_noted(&self, world: &World) {
-        let what = format!("every play of {} noted", self.listener);
-        world.wait(&self.listener, &what, |status| self.is_noted(status)).await;
+        self.wait(world, "noted", |status| self.is_noted(status)).await;
     }
 
     /// Waits until every play was delivered or set aside.
@@ -71,7 +74,13 @@ impl Feed {
         let done = |status: &SpotifyAccountStatus| {
             self.is_noted(status) && status.sync.as_ref().is_some_and(|sync| sync.pending_total == 0)
         };
-        world.wait(&self.listener, &format!("every play of {} delivered", self.listener), done).await;
+        self.wait(world, "delivered or set aside", done).await;
+    }
+
+    async fn wait(&self, world: &World, what: &str, wanted: impl Fn(&SpotifyAccountStatus) -> bool) {
+        let what = format!("every play of {} {what}", self.listener);
+        let wanted = |account: &SpotifyAccount| account.status.as_ref().is_some_and(&wanted);
+        wait_for_object(&world.api::<SpotifyAccount>(), &self.listener, &what, PATIENCE, wanted).await.unwrap();
     }
 
     fn is_noted(&self, status: &SpotifyAccountStatus) -> bool {

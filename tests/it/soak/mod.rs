@@ -44,15 +44,13 @@ struct Scale {
     lives: usize,
     /// New plays of each listener in each life.
     plays: usize,
-    /// How many requests of each service are never answered.
-    hangs: u32,
 }
 
 impl Scale {
     /// The short run, which is part of all tests: 200 plays, twice as many of each listener as Spotify shows.
-    const SHORT: Self = Self { listeners: 2, lives: 5, plays: 20, hangs: 1 };
+    const SHORT: Self = Self { listeners: 2, lives: 5, plays: 20 };
     /// The long run: 2,000 plays, 20 kills.
-    const FULL: Self = Self { listeners: 10, lives: 20, plays: 10, hangs: 3 };
+    const FULL: Self = Self { listeners: 10, lives: 20, plays: 10 };
 
     /// As `SCROBBLE_OPERATOR_SOAK` says: `full`, or nothing for the short run.
     fn chosen() -> Self {
@@ -78,7 +76,7 @@ async fn no_kill_and_no_trouble_loses_a_play_or_doubles_one() {
         stage::account(&world, listener, "3m", &TARGETS).await;
     }
     stage::refuse_some(&world, &listeners).await;
-    troubles::add(&world, seed, scale.hangs).await;
+    troubles::add(&world, seed).await;
 
     let mut run = Run { world: &world, random: StdRng::seed_from_u64(seed), feeds: Vec::new(), kills: 0 };
     for listener in &listeners {

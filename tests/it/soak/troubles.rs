@@ -6,12 +6,13 @@ use super::stage::{self, TARGETS};
 use crate::world::World;
 
 /// Makes both services fail in every way that leaves it open whether they have acted; about one request in three.
-pub async fn add(world: &World, seed: u64, hangs: u32) {
+pub async fn add(world: &World, seed: u64) {
     let both = [Endpoint::LastfmScrobble, Endpoint::ListenbrainzSubmit];
     let mut faults = Vec::new();
     for endpoint in both {
+        // Whoever waits for a turn there waits for these: more of them would only take longer.
         for effect in [Effect::HangAfter, Effect::Hang] {
-            faults.push(NewFault::new(effect).at(endpoint).times(hangs).likely(0.02, 0));
+            faults.push(NewFault::new(effect).at(endpoint).times(1).likely(0.02, 0));
         }
         for (effect, likely) in [
             (Effect::status(500), 0.06),
