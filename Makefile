@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help tools generate build test chaos lint demo clean
+.PHONY: help tools generate build test chaos soak lint demo clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -37,6 +37,14 @@ chaos: ## kill the operator more than 200 times under all rotation policies; fai
 	export SCROBBLE_OPERATOR_TOOLS="$$tools" SCROBBLE_OPERATOR_CHAOS=full; \
 	$(CARGO) build -q --features testing --bins && \
 	$(CARGO) test -q --features testing --test it -- --nocapture chaos::
+
+# A short run of the same is part of `make test`.
+soak: ## kill the operator 20 times while its services fail at random; fails where one of 2,000 plays is lost or doubled
+	@tools=$$(tools/build) || exit 1; \
+	tools=$$(printf '%s\n' "$$tools" | tail -n 1); \
+	export SCROBBLE_OPERATOR_TOOLS="$$tools" SCROBBLE_OPERATOR_SOAK=full; \
+	$(CARGO) build -q --features testing --bins && \
+	$(CARGO) test -q --features testing --test it -- --nocapture soak::
 
 lint: ## check the format and the lints
 	$(CARGO) fmt --all --check

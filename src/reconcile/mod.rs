@@ -212,12 +212,17 @@ async fn settle_and_record(
     let observe =
         |account: &SpotifyAccount, live: &live::Live| observe::observe(account, &name.namespace, ctx, live, elders);
     // What waits is stored before the status counts on it, and what targets have goes after it.
-    let settled = plan::settle(account, &observe(account, live), progress, now);
+    let before = observe(account, live);
+    let settled = plan::settle(account, &before, progress, now);
     if let Some(keeping) = &settled.keeping {
         journal::store(ctx, account, &name.namespace, live, &keeping.before).await?;
         failpoint::reached("journaled", account).await;
     }
-    let observed = observe(account, live);
+    let mut observed = observe(account, live);
+    if observed.journal.trouble.is_none() {
+        // What became of plays in this pass is noted there by now, and would count twice.
+        observed.journal.journal = before.journal.journal;
+    }
     let settled =
         record::record(ctx, live, account, stored, name, |account| plan::settle(account, &observed, progress, now))
             .await?;

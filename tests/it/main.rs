@@ -21,4 +21,5 @@ mod conversion;
 mod documents;
 mod maloja;
 mod secrecy;
+mod soak;
 mod world;
