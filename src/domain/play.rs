@@ -1,6 +1,9 @@
 //! Plays, as Spotify's recently-played list shows them.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+
+/// Spotify lists what was played for longer than this, so that plays cannot follow one another faster.
+pub const SHORTEST_PLAY: SignedDuration = SignedDuration::from_secs(30);
 
 /// One track that somebody played. No text in it holds a NUL character or is blank; each has at most 2048 characters.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,9 +6,7 @@
 use super::open::sent_time;
 use super::schedule;
 use crate::api::condition::Reason;
-use crate::api::v1alpha1::{
-    AccountTargetStatus, ForeignScrobbler, OnForeignScrobbler, ScrobbleTarget, SpotifyAccount, TargetType,
-};
+use crate::api::v1alpha1::{AccountTargetStatus, ForeignScrobbler, OnForeignScrobbler, ScrobbleTarget, SpotifyAccount};
 use crate::domain::answer::{Delivery, Shown};
 use crate::domain::play::Play;
 
@@ -38,7 +36,7 @@ pub(super) fn survey(
     told: Option<&Result<bool, Delivery>>,
     account: &SpotifyAccount,
 ) -> Survey {
-    if target.spec.target_type != TargetType::LastFm || is_told_to_send(target) {
+    if target.spec.last_fm.is_none() || is_told_to_send(target) {
         return Survey::Send;
     }
     match told {
@@ -67,15 +65,17 @@ fn slack(play: &Play) -> i64 {
     play.duration_ms.unwrap_or(UNKNOWN_DURATION).clamp(0, UNKNOWN_DURATION) / 1000 + SLACK
 }
 
-/// Whether three or more of the plays are shown at another second than they would be sent with.
-pub fn is_found<'a>(target: &ScrobbleTarget, plays: impl Iterator<Item = &'a Play>, shown: &[Shown]) -> bool {
+/// Whether three or more of the plays are shown at another second than they would be sent with. What stands at the second
+/// of another one of the plays is ours: a process that ended before it told so has sent it, of a track that was played
+/// several times.
+pub fn is_found<'a>(target: &ScrobbleTarget, plays: impl Iterator<Item = &'a Play> + Clone, shown: &[Shown]) -> bool {
+    let second = |play: &Play| sent_time(target, play).as_second();
+    let is_ours = |shown: &&Shown| plays.clone().any(|play| second(play) == shown.second && is_same_track(play, shown));
+    let theirs: Vec<&Shown> = shown.iter().filter(|shown| !is_ours(shown)).collect();
     let is_there = |play: &&Play| {
-        let own = sent_time(target, play).as_second();
-        shown
-            .iter()
-            .any(|shown| shown.second != own && (shown.second - own).abs() <= slack(play) && is_same_track(play, shown))
+        theirs.iter().any(|shown| (shown.second - second(play)).abs() <= slack(play) && is_same_track(play, shown))
     };
-    plays.filter(is_there).count() >= MATCHES
+    plays.clone().filter(is_there).count() >= MATCHES
 }
 
 fn is_same_track(play: &Play, shown: &Shown) -> bool {
@@ -100,4 +100,42 @@ pub(super) fn is_found_and_held(target: &ScrobbleTarget, known: &AccountTargetSt
 /// Whether a target tells of somebody else.
 pub(super) fn is_told(known: &AccountTargetStatus) -> bool {
     known.reason.as_deref() == Some(Reason::ForeignScrobbler.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_stands_at_the_second_of_another_play_of_the_track_is_ours() {
+        let target: ScrobbleTarget = serde_json::from_value(json!({
+            "apiVersion": "scrobble-operator.io/v1alpha1", "kind": "ScrobbleTarget", "metadata": {"name": "fm"},
+            "spec": {"type": "LastFm", "lastFm": {
+                "apiKeyRef": {"name": "app", "key": "api-key"}, "sharedSecretRef": {"name": "app", "key": "shared-secret"},
+            }},
+        }))
+        .unwrap();
+        let play = |second: i64| Play {
+            played_at: jiff::Timestamp::from_second(second).unwrap(),
+            uri: String::new(),
+            title: "Again".to_owned(),
+            artists: vec!["The Heard".to_owned()],
+            album: None,
+            album_artists: Vec::new(),
+            duration_ms: Some(180_000),
+            track_number: None,
+            isrc: None,
+            track_id: None,
+        };
+        let shown = |second: i64| Shown { second, title: "again".to_owned(), artists: vec!["the heard".to_owned()] };
+        let looped = [play(1_000), play(1_200), play(1_400), play(1_600)];
+        let found = |shown: &[Shown]| is_found(&target, looped.iter(), shown);
+        assert!(!found(&[]));
+        assert!(!found(&[shown(1_000), shown(1_200), shown(1_400), shown(1_600)]), "all of it is what was sent before");
+        assert!(!found(&[shown(1_200), shown(1_400)]));
+        assert!(found(&[shown(1_001), shown(1_201), shown(1_401)]), "another second");
+        assert!(found(&[shown(1_000), shown(1_001), shown(1_201), shown(1_401)]), "ours and somebody else's");
+    }
 }

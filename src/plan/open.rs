@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::api::v1alpha1::{AccountTarget, PlayTimestamp, ScrobbleTarget, SpotifyAccount, SpotifyAccountStatus};
-use crate::domain::journal::{Journal, Standing, Wait};
+use crate::domain::journal::{Entry, Journal, Standing, Wait};
 use crate::domain::ledger::{Attachment, Identity, Ledger, Mark};
 use crate::domain::ledger_codec;
 use crate::domain::play::{Heard, Page, Play};
@@ -44,10 +44,10 @@ pub fn attachment_id(target: &AccountTarget, namespace: &str) -> [u8; 6] {
     Attachment::id_of(&target.name, target.target_ref.namespace_or(namespace), &target.target_ref.name)
 }
 
-/// Adds what a page shows to the ledger. A play that was forgotten and that the journal holds is neither new nor lost.
-pub fn absorb(ledger: &mut Ledger, page: &Page, journal: &Journal) -> Absorbed {
+/// Adds what a page shows to the ledger, and what the journal holds. A play that was forgotten and that the journal holds is neither new nor lost.
+pub fn absorb(ledger: &mut Ledger, page: Option<&Page>, journal: &Journal) -> Absorbed {
     let mut absorbed = Absorbed::default();
-    for heard in &page.entries {
+    for heard in page.iter().flat_map(|page| &page.entries) {
         let identity = Identity::of(heard);
         if ledger.find(&identity).is_some() {
             continue;
@@ -62,6 +62,13 @@ pub fn absorb(ledger: &mut Ledger, page: &Page, journal: &Journal) -> Absorbed {
         }
         ledger.insert(identity);
         absorbed.skipped += i64::from(matches!(heard, Heard::Skipped(_)));
+    }
+    // A process that was killed may have kept plays that no status tells of: what is sent of them is remembered, too.
+    for Entry { identity, .. } in &journal.entries {
+        let forgotten = ledger.forgotten_ms.is_some_and(|forgotten| identity.played_ms <= forgotten);
+        if !forgotten && ledger.find(identity).is_none() {
+            ledger.insert(*identity);
+        }
     }
     absorbed
 }

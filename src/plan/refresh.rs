@@ -7,11 +7,11 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::breaker::FIRST_WAIT;
 use super::observed::{Observed, TokenView};
-use super::schedule::{interval, next_question};
-use super::slot::slot_from;
+use super::pace::Rhythm;
+use super::schedule::next_question;
 use super::step::{Progress, Step};
 use super::token::{contradicting_flow, is_fresh_at};
-use super::{client, delivery, problem};
+use super::{client, problem};
 use crate::api::condition::{ConditionType, is_condition_true};
 use crate::api::v1alpha1::{SpotifyAccount, SpotifyAccountStatus};
 
@@ -102,38 +102,31 @@ fn planned(
     if question == Timestamp::MAX {
         return None;
     }
-    let uid = account.metadata.uid.as_deref().unwrap_or_default();
-    let interval = interval(account, observed, &delivery::ledger(status));
+    let rhythm = Rhythm::of(account, observed, status);
     let stored = status.token.as_ref().and_then(|token| token.expiry_time.as_ref()).map(|time| time.0);
     let usable_until = observed.token.as_ref().map_or(stored, TokenView::usable_until);
     let stale_from = usable_until.and_then(|end| end.checked_sub(observed.settings.refresh_buffer).ok());
     let read = match stale_from {
-        Some(stale_from) if is_fresh_at(question, usable_until, observed) => slot_from(uid, interval, stale_from),
+        Some(stale_from) if is_fresh_at(question, usable_until, observed) => rhythm.next_from(stale_from),
         _ => question,
     };
     let on_schedule = status.failures.is_none()
         && client::closed_until(observed).is_none()
         && !is_condition_true(&status.conditions, ConditionType::Stalled)
         && status.sync.as_ref().is_some_and(|sync| sync.last_sync_time.is_some());
-    let ahead = on_schedule && lasts_as_long(uid, interval, read, observed.settings.refresh_buffer, status);
+    let ahead = on_schedule && lasts_as_long(&rhythm, read, observed.settings.refresh_buffer, status);
     Some(Planned { read, ahead })
 }
 
 /// Whether a token obtained [`LEAD`] before a read is fresh for as many reads as one obtained at that read, or as late
 /// after it as an exchange may take: so the number of refreshes does not grow.
-fn lasts_as_long(
-    uid: &str,
-    interval: SignedDuration,
-    read: Timestamp,
-    buffer: SignedDuration,
-    status: &SpotifyAccountStatus,
-) -> bool {
+fn lasts_as_long(rhythm: &Rhythm, read: Timestamp, buffer: SignedDuration, status: &SpotifyAccountStatus) -> bool {
     let Some(token) = &status.token else { return false };
     let (Some(end), Some(begin)) = (&token.expiry_time, &token.last_refresh_time) else { return false };
     let fresh_for = end.0.duration_since(begin.0).saturating_sub(buffer);
     let next_after = |late| {
         let stale_from = read.checked_add(fresh_for).and_then(|time| time.checked_add(late)).ok();
-        stale_from.map(|stale_from| slot_from(uid, interval, stale_from))
+        stale_from.map(|stale_from| rhythm.next_from(stale_from))
     };
     fresh_for > LEAD && next_after(-LEAD) == next_after(LEAD)
 }

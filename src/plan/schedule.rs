@@ -1,28 +1,23 @@
 //! When an account is read next.
 //!
 //! Due times are a pure function of the account's uid, the interval, the stored play times and token life, and now: a
-//! restart changes nothing, for whoever is on duty computes the same times.
+//! restart changes nothing, for whoever is on duty computes the same times. How the interval follows from the play times
+//! is in [`super::pace`].
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::observed::{Lookup, Observed, TargetEntry};
+use super::observed::{Observed, TargetEntry};
+use super::pace::Rhythm;
 use super::settle::expiry::is_warning_due;
 use super::slot::next_slot;
 use super::{client, delivery, problem, reference, refresh};
 use crate::api::condition::{ConditionType, Reason, find_condition, is_condition_true};
 use crate::api::v1alpha1::{SpotifyAccount, SpotifyAccountStatus};
 use crate::api::{RECONCILE_REQUESTED_AT, RETRY_QUARANTINED_AT};
-use crate::domain::ledger::Ledger;
 
 /// How long an account that waits for a Secret is left before the Secret is looked at again: a change is seen within
 /// a minute.
 pub const SECRET_POLL: SignedDuration = SignedDuration::from_secs(45);
-/// Spotify lists what was played for longer than this, so that plays cannot follow one another faster.
-const SHORTEST_PLAY: SignedDuration = SignedDuration::from_secs(30);
-/// So many plays in a row tell how fast somebody listens.
-const PACE_PLAYS: usize = 10;
-/// Reads come after so many plays at that pace: the rest is room for a late read and for the listener speeding up.
-const PLAYS_BETWEEN_READS: i64 = 35;
 
 /// What an account is due for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -234,49 +229,5 @@ pub fn waits_for_secret(status: &SpotifyAccountStatus) -> bool {
 
 /// When the account is read next, all being well.
 pub fn next_read(account: &SpotifyAccount, observed: &Observed, status: &SpotifyAccountStatus) -> Timestamp {
-    let uid = account.metadata.uid.as_deref().unwrap_or_default();
-    let ledger = delivery::ledger(status);
-    let interval = interval(account, observed, &ledger);
-    next_slot(uid, interval, observed.last_read, &observed.duty, pace(&ledger))
-}
-
-/// The interval in force: the spec's, shorter for somebody who listens fast, never shorter than the plan and the
-/// operator allow.
-pub fn interval(account: &SpotifyAccount, observed: &Observed, ledger: &Ledger) -> SignedDuration {
-    let plan = match &observed.plan {
-        Some(Lookup::Found(plan)) => plan.spec.min_interval.duration(),
-        _ => SignedDuration::ZERO,
-    };
-    let shortest = observed.settings.minimum_interval.max(plan).max(SignedDuration::from_secs(1));
-    let wanted = account.spec.sync.interval.duration();
-    let fast = pace(ledger).saturating_mul(i32::try_from(PLAYS_BETWEEN_READS).unwrap_or(i32::MAX));
-    // 50 plays of 30 s last 25 minutes: a shorter interval cannot overflow whatever is played.
-    let safe = SHORTEST_PLAY.saturating_mul(40);
-    wanted.min(fast.max(safe)).max(shortest)
-}
-
-/// The shortest time between two plays that this listener kept up over ten plays, as far as the ledger knows.
-pub fn pace(ledger: &Ledger) -> SignedDuration {
-    let times: Vec<i64> = ledger.rows.iter().map(|row| row.played_ms).collect();
-    let gaps = i64::try_from(PACE_PLAYS - 1).unwrap_or(i64::MAX);
-    let fastest = times.windows(PACE_PLAYS).map(|window| (window[PACE_PLAYS - 1] - window[0]) / gaps).min();
-    fastest.map_or(SignedDuration::from_hours(24), SignedDuration::from_millis).max(SHORTEST_PLAY)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_pace_is_that_of_the_fastest_ten_plays() {
-        let mut ledger = Ledger::default();
-        assert_eq!(pace(&ledger), SignedDuration::from_hours(24));
-        for number in 0..10 {
-            ledger.insert(crate::domain::ledger::Identity { played_ms: number * 40_000, uri: 1, title: 1 });
-        }
-        for number in 1..5 {
-            ledger.insert(crate::domain::ledger::Identity { played_ms: 10_000_000 * number, uri: 1, title: 1 });
-        }
-        assert_eq!(pace(&ledger), SignedDuration::from_secs(40));
-    }
+    next_slot(&Rhythm::of(account, observed, status), observed.last_read, &observed.duty)
 }

@@ -7,42 +7,46 @@ use std::hash::Hasher as _;
 use jiff::{SignedDuration, Timestamp};
 
 use super::observed::Duty;
+use super::pace::{Rhythm, SAFE_INTERVAL};
+use crate::domain::play::SHORTEST_PLAY;
 
 /// Spotify shows so many plays and no more.
-const SHOWN_PLAYS: i64 = 50;
+const SHOWN_PLAYS: i32 = 50;
+/// What is made up for somebody about whom nothing is known comes before so many plays at the fastest pace.
+const PLAYS_BEFORE_MAKING_UP: i32 = 48;
+/// No plays are promised to be kept through an absence of this length.
+const LONG_ABSENCE: SignedDuration = SignedDuration::from_mins(5);
 
 /// The next slot of an account.
 ///
 /// A slot that fell while nobody was on duty is made up once: at once where 50 plays could have been heard since the
 /// slot before it, else spread, so that together with the slots that go on as ever the rate stays within 1.5 times the
-/// steady one.
-pub(super) fn next_slot(
-    uid: &str,
-    interval: SignedDuration,
-    last_read: Option<Timestamp>,
-    duty: &Duty,
-    pace: SignedDuration,
-) -> Timestamp {
-    let regular = slot_after(uid, interval, last_read.unwrap_or(duty.since).max(duty.since));
+/// steady one. After a short absence it is made up before 50 plays could be heard at any pace, where the interval
+/// promises that.
+pub(super) fn next_slot(rhythm: &Rhythm, last_read: Option<Timestamp>, duty: &Duty) -> Timestamp {
+    let regular = rhythm.next_after(last_read.unwrap_or(duty.since).max(duty.since));
     let (None, Some(before_until)) = (last_read, duty.before_until) else { return regular };
-    let missed = slot_after(uid, interval, before_until);
+    let missed = rhythm.next_after(before_until);
     if missed > duty.since {
         return regular;
     }
-    let away = duty.since.duration_since(before_until).min(interval);
-    let spread = duty.since + fraction(uid, away.saturating_mul(2));
+    let interval = rhythm.interval_at(before_until);
     let before = missed - interval;
-    let overflow = pace.saturating_mul(i32::try_from(SHOWN_PLAYS).unwrap_or(i32::MAX));
-    let at_once = spread.min(regular).duration_since(before) >= overflow;
-    if at_once { duty.since } else { spread.min(regular) }
+    let away = duty.since.duration_since(before_until);
+    let room = before.duration_since(duty.since) + SHORTEST_PLAY.saturating_mul(PLAYS_BEFORE_MAKING_UP);
+    let is_promised = away < LONG_ABSENCE && interval <= SAFE_INTERVAL;
+    let width = match away.min(interval).saturating_mul(2) {
+        width if is_promised => width.min(room.max(SignedDuration::ZERO)),
+        width => width,
+    };
+    let spread = (duty.since + rhythm.fraction(width)).min(regular);
+    let overflow = rhythm.between_plays(before).saturating_mul(SHOWN_PLAYS);
+    if spread.duration_since(before) >= overflow { duty.since } else { spread }
 }
 
 /// The first slot after a time: slots are `interval` apart and begin at the account's own phase.
 pub fn slot_after(uid: &str, interval: SignedDuration, time: Timestamp) -> Timestamp {
-    let milliseconds = i64::try_from(interval.as_millis()).unwrap_or(i64::MAX).max(1);
-    let phase = i64::try_from(fraction(uid, interval).as_millis()).unwrap_or(0);
-    let into = (time.as_millisecond() - phase).rem_euclid(milliseconds);
-    time_of(time.as_millisecond() - into + milliseconds)
+    part_after(uid, interval, 1, time)
 }
 
 /// The first slot at a time or after it.
@@ -50,12 +54,56 @@ pub fn slot_from(uid: &str, interval: SignedDuration, time: Timestamp) -> Timest
     slot_after(uid, interval, time.saturating_sub(SignedDuration::from_nanos(1)).unwrap_or(time))
 }
 
+/// The first slot after a time, where each interval is cut into parts of (about) equal length: the interval's own slots
+/// are among them, and those of every number that divides `parts`.
+pub(super) fn part_after(uid: &str, interval: SignedDuration, parts: i64, time: Timestamp) -> Timestamp {
+    let place = Place::of(uid, interval, parts, time);
+    place.time(place.number + 1)
+}
+
+/// The last slot at a time or before it, of the same slots.
+pub(super) fn part_until(uid: &str, interval: SignedDuration, parts: i64, time: Timestamp) -> Timestamp {
+    let place = Place::of(uid, interval, parts, time);
+    place.time(place.number)
+}
+
+/// Where a time lies among slots, in milliseconds.
+struct Place {
+    /// The interval's own slot at the time or before it.
+    begin: i64,
+    interval: i64,
+    parts: i64,
+    /// The number of the part that the time lies in.
+    number: i64,
+}
+
+impl Place {
+    fn of(uid: &str, interval: SignedDuration, parts: i64, time: Timestamp) -> Self {
+        let phase = i64::try_from(fraction(uid, interval).as_millis()).unwrap_or(0);
+        let interval = i64::try_from(interval.as_millis()).unwrap_or(i64::MAX).max(1);
+        let into = (time.as_millisecond() - phase).rem_euclid(interval);
+        let begin = time.as_millisecond() - into;
+        let place = Self { begin, interval, parts, number: into.saturating_mul(parts) / interval };
+        // A slot is rounded down to the millisecond, so that the next one may have begun.
+        let next = place.number + 1;
+        if place.offset(next) <= into { Self { number: next, ..place } } else { place }
+    }
+
+    fn offset(&self, number: i64) -> i64 {
+        number.saturating_mul(self.interval) / self.parts
+    }
+
+    fn time(&self, number: i64) -> Timestamp {
+        time_of(self.begin + self.offset(number))
+    }
+}
+
 fn time_of(milliseconds: i64) -> Timestamp {
     Timestamp::from_millisecond(milliseconds).unwrap_or(Timestamp::MAX)
 }
 
 /// A part of a duration that is the account's own.
-fn fraction(uid: &str, whole: SignedDuration) -> SignedDuration {
+pub(super) fn fraction(uid: &str, whole: SignedDuration) -> SignedDuration {
     let mut hasher = Fnv1a::default();
     hasher.write(uid.as_bytes());
     let milliseconds = u64::try_from(whole.as_millis()).unwrap_or(0);
@@ -91,6 +139,7 @@ mod tests {
 
     use super::*;
     use crate::domain::random::config;
+    use crate::plan::pace::Bounds;
 
     fn time(seconds: i64) -> Timestamp {
         Timestamp::from_second(1_795_000_000 + seconds).unwrap()
@@ -102,9 +151,12 @@ mod tests {
 
     fn slot(uid: &str, last_read: Option<i64>, since: i64, before: Option<i64>) -> i64 {
         let duty = Duty { since: time(since), before_until: before.map(time) };
-        let slow = seconds(3600);
-        let next = next_slot(uid, seconds(1200), last_read.map(time), &duty, slow);
-        next.duration_since(time(0)).as_secs()
+        next_slot(&resting(uid), last_read.map(time), &duty).duration_since(time(0)).as_secs()
+    }
+
+    /// Somebody with the usual interval, of whom no play is known.
+    fn resting(uid: &str) -> Rhythm {
+        Rhythm::within(uid, Bounds { longest: seconds(1200), shortest: seconds(300) }, Vec::new(), None)
     }
 
     proptest! {
@@ -140,8 +192,40 @@ mod tests {
     #[test]
     fn an_account_that_could_have_overflowed_is_read_at_once() {
         let duty = Duty { since: time(7200), before_until: Some(time(0)) };
-        let fast = seconds(31);
-        assert_eq!(next_slot("uid", seconds(1200), None, &duty, fast), time(7200));
+        let plays = (0..20).map(|number| time(-31 * number).as_millisecond()).rev().collect();
+        let bounds = Bounds { longest: seconds(1200), shortest: seconds(300) };
+        assert_eq!(next_slot(&Rhythm::within("uid", bounds, plays, None), None, &duty), time(7200));
+    }
+
+    #[test]
+    fn parts_hold_the_slots_of_what_divides_them() {
+        for (interval, finer, coarser) in [(seconds(1200), 2, 1), (seconds(1201), 6, 3), (seconds(86_399), 128, 16)] {
+            for step in 0..500 {
+                let at = time(step * 173);
+                let slot = part_after("uid", interval, coarser, at);
+                assert_eq!(part_until("uid", interval, finer, slot), slot, "{interval:?} in {finer} parts");
+                assert_eq!(part_until("uid", interval, coarser, slot), slot);
+                let before = slot.saturating_sub(SignedDuration::from_nanos(1)).unwrap();
+                assert_eq!(part_after("uid", interval, finer, before), slot);
+                assert!(part_until("uid", interval, coarser, before) < slot);
+            }
+        }
+    }
+
+    #[test]
+    fn after_a_short_absence_a_slot_is_made_up_before_fifty_plays_of_anybody() {
+        for number in 0..400 {
+            let uid = format!("uid-{number}");
+            let first = slot_after(&uid, seconds(1200), time(0));
+            for (early, away) in [(0, 1), (0, 290), (150, 299), (299, 299)] {
+                let gone = first - seconds(early.min(away - 1));
+                let duty =
+                    Duty { since: gone + seconds(away), before_until: Some(gone - SignedDuration::from_millis(1)) };
+                let next = next_slot(&resting(&uid), None, &duty);
+                let since_the_last = next.duration_since(first - seconds(1200));
+                assert!(since_the_last < seconds(1500), "{uid}, gone for {away} s: {since_the_last:?}");
+            }
+        }
     }
 
     #[test]

@@ -35,7 +35,8 @@ pub(super) async fn act(
             Step::Read => read(ctx, live, progress).await,
             Step::LoadJournal => load_journal(ctx, account, observed, live, progress).await,
             Step::Prepare { entry } => entries.push(entry),
-            Step::Verify { .. } | Step::Survey { .. } | Step::Place { .. } | Step::Deliver { .. } => served.push(step),
+            Step::Place { entry } => place(progress, &entry),
+            Step::Verify { .. } | Step::Survey { .. } | Step::Deliver { .. } => served.push(step),
         }
     }
     let prepared = join_all(entries.into_iter().map(|entry| credentials::prepare(ctx, account, observed, entry))).await;
@@ -67,6 +68,15 @@ pub(super) fn note_overtaken(ctx: &Context, observed: &Observed, live: &mut Live
     if let Some(server) = observed.targets.iter().find(|target| target.entry == entry).and_then(observe::server) {
         live.overtaken.insert(entry.to_owned(), ctx.services.successes(&server));
     }
+}
+
+/// Takes chosen seconds up, to be written down with the status before anything is sent to them.
+fn place(progress: &mut Progress, entry: &str) {
+    let Some(done) = progress.deliveries.get_mut(entry) else { return };
+    done.placings += 1;
+    let chosen = std::mem::take(&mut done.chosen);
+    done.placed = chosen.iter().map(|(play, _)| Arc::clone(play)).collect();
+    progress.seconds.extend(chosen.into_iter().map(|(play, second)| (entry.to_owned(), play, second)));
 }
 
 async fn load_token(

@@ -169,6 +169,7 @@ async fn pass(watched: &Arc<SpotifyAccount>, name: &ObjectName, ctx: &Arc<Contex
         let looks = due == Due::Poll && progress.token.is_none();
         let _permit = if looks { ctx.polls.acquire().await.ok() } else { None };
         let refreshes = steps.iter().any(|step| matches!(step, plan::Step::Refresh { .. }));
+        let places = steps.iter().any(|step| matches!(step, plan::Step::Place { .. }));
         let known = known_of_listener(&progress);
         act::act(ctx, &account, &observed, steps, live, &mut progress, &goes_on).await;
         if known_of_listener(&progress) != known {
@@ -177,6 +178,10 @@ async fn pass(watched: &Arc<SpotifyAccount>, name: &ObjectName, ctx: &Arc<Contex
         }
         if !progress.deliveries.is_empty() {
             failpoint::reached("delivered", &account).await;
+        }
+        if places {
+            let placing = progress.before_placing();
+            settle_and_record(ctx, live, &mut account, &mut stored, name, &elders, &placing).await?;
         }
         live.follow(&mut account);
         if refreshes && matches!(progress.refresh, Some(RefreshOutcome::Refreshed { .. })) {
@@ -215,14 +220,19 @@ async fn settle_and_record(
     progress: &Progress,
 ) -> Result<plan::Settled, Error> {
     let now = ctx.clock.now();
+    let observe =
+        |account: &SpotifyAccount, live: &live::Live| observe::observe(account, &name.namespace, ctx, live, elders);
     // What waits is stored before the status counts on it, and what targets have goes after it.
-    let mut observed = observe::observe(account, &name.namespace, ctx, live, elders);
-    let settled = plan::settle(account, &observed, progress, now);
+    let before = observe(account, live);
+    let settled = plan::settle(account, &before, progress, now);
     if let Some(keeping) = &settled.keeping {
         journal::store(ctx, account, &name.namespace, live, &keeping.before).await?;
         failpoint::reached("journaled", account).await;
-        // What is recorded follows from the same journal as what was stored: each answer counts once.
-        observed.journal.trouble.clone_from(&live.journal.trouble);
+    }
+    let mut observed = observe(account, live);
+    if observed.journal.trouble.is_none() {
+        // What became of plays in this pass is noted there by now, and would count twice.
+        observed.journal.journal = before.journal.journal;
     }
     let settled =
         record::record(ctx, live, account, stored, name, |account| plan::settle(account, &observed, progress, now))

@@ -1,19 +1,15 @@
 //! The targets of an account, each at its own pace: what follows on an answer comes at once, whatever others do.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
-
 use futures::future::{BoxFuture, FutureExt as _};
 use futures::stream::{FuturesUnordered, StreamExt as _};
 
 use super::context::Context;
 use super::live::Live;
-use super::{act, deliver, journal, maloja};
+use super::{act, deliver, maloja};
 use crate::api::v1alpha1::SpotifyAccount;
 use crate::domain::answer::Delivery;
-use crate::domain::play::Play;
 use crate::plan::step::TargetProgress;
-use crate::plan::{self, Observed, Progress, Step, open};
+use crate::plan::{self, Observed, Progress, Step};
 
 /// So many answers are followed up in a row: a loop in the decisions ends here.
 const MOST_ANSWERS: usize = 1_000;
@@ -25,7 +21,8 @@ enum Answer {
     Delivered(TargetProgress),
 }
 
-/// Takes steps of targets, and those that follow on their answers, until none is left.
+/// Takes requests to targets, and those that follow on their answers, until none is left. Seconds that were chosen are
+/// left to the next round, for they are written down first.
 pub(super) async fn serve(
     ctx: &Context,
     account: &SpotifyAccount,
@@ -37,16 +34,11 @@ pub(super) async fn serve(
 ) {
     let listener = act::listener(account, progress);
     let mut running = FuturesUnordered::new();
-    let mut queue = VecDeque::from(steps);
+    let mut queue = steps;
     let mut answers = 0;
     loop {
-        while let Some(step) = queue.pop_front() {
-            if let Step::Place { entry, seconds } = step {
-                place(ctx, account, observed, live, progress, &entry, seconds).await;
-                queue.extend(following(ctx, account, observed, progress, &entry));
-            } else {
-                running.extend(begin(ctx, account, observed, live, listener.as_deref(), step));
-            }
+        for step in queue.drain(..) {
+            running.extend(begin(ctx, account, observed, live, listener.as_deref(), step));
         }
         let Some((entry, answer)) = running.next().await else { break };
         note(ctx, observed, live, progress, &entry, answer);
@@ -111,31 +103,5 @@ fn note(ctx: &Context, observed: &Observed, live: &mut Live, progress: &mut Prog
             known.placings = placings;
             known.submissions.splice(0..0, submissions);
         }
-    }
-}
-
-/// Writes chosen seconds down, before anything is sent to them.
-async fn place(
-    ctx: &Context,
-    account: &SpotifyAccount,
-    observed: &Observed,
-    live: &mut Live,
-    progress: &mut Progress,
-    entry: &str,
-    seconds: Vec<(Arc<Play>, i64)>,
-) {
-    let Some(done) = progress.deliveries.get_mut(entry) else { return };
-    done.chosen.clear();
-    done.placed.clear();
-    done.placings += 1;
-    let (Some(known), Some(spec)) =
-        (live.journal.journal.clone(), account.spec.targets.iter().find(|target| target.name == entry))
-    else {
-        return;
-    };
-    let wanted = Arc::new(plan::journal::placed(&known, open::attachment_id(spec, &observed.namespace), &seconds));
-    if journal::store(ctx, account, &observed.namespace, live, &wanted).await.is_ok() && live.journal.trouble.is_none()
-    {
-        done.placed = seconds.into_iter().map(|(play, _)| play).collect();
     }
 }

@@ -20,5 +20,7 @@ mod control_plane;
 mod conversion;
 mod deliveries;
 mod documents;
+mod maloja;
 mod secrecy;
+mod soak;
 mod world;

@@ -225,6 +225,19 @@ pub struct SyncStatus {
     #[schemars(range(min = 0))]
     pub lost_at_most_total: i64,
 
+    /// When the last gap was found; `Synced` tells of it for 24 hours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_gap_time: Option<Time>,
+
+    /// At most so many plays were lost in the last gap.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub last_gap_lost_at_most: Option<i64>,
+
+    /// When the account was found suspended after its last successful read; the next one removes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suspended_time: Option<Time>,
+
     /// At most so many plays heard while suspended were no longer shown afterwards.
     #[schemars(range(min = 0))]
     pub missed_while_suspended_at_most: i64,

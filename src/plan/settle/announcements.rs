@@ -91,6 +91,14 @@ pub(super) fn put_back(
     })
 }
 
+/// A read may have missed plays: each gap is said once, although the condition says one after another.
+pub(super) fn gap(before: &SpotifyAccountStatus, after: &SpotifyAccountStatus) -> Option<Announcement> {
+    let found = |status: &SpotifyAccountStatus| status.sync.as_ref().map_or(0, |sync| sync.gaps_total);
+    let told = find_condition(&after.conditions, ConditionType::Synced);
+    let told = told.filter(|told| told.reason == Reason::GapDetected.as_str() && found(after) > found(before))?;
+    Some(Announcement { warning: true, reason: told.reason.clone(), note: told.message.clone() })
+}
+
 /// A warning of the authorization's end was not given before.
 fn expiring(before: &SpotifyAccountStatus, after: &SpotifyAccountStatus) -> Option<Announcement> {
     let warned = |status: &SpotifyAccountStatus| {

@@ -6,15 +6,19 @@ use super::{Verdict, expiry, verdict};
 use crate::api::condition::{
     ConditionStatus, ConditionType, Reason, find_condition, is_condition_true, remove_condition, set_condition,
 };
+use crate::api::secret::JOURNAL_SECRET_PREFIX;
 use crate::api::v1alpha1::{BreakerState, HistoryOutcome, SpotifyAccount, SpotifyAccountStatus};
 use crate::domain::journal::Journal;
 use crate::plan::journal::nearly_full;
 use crate::plan::observed::Observed;
+use crate::plan::pace::Rhythm;
 use crate::plan::problem::Problem;
-use crate::plan::{delivery, schedule};
+use crate::plan::{gap, schedule};
 
 /// Without a successful read for at least this, an account is not Ready.
 const PATIENCE: SignedDuration = SignedDuration::from_mins(30);
+/// What `Synced` says while all is well.
+const ON_SCHEDULE: &str = "plays are read on schedule";
 /// So many failures in a row are not passed over.
 const FAILURES: i32 = 5;
 
@@ -94,6 +98,7 @@ pub(super) fn settle(
             passing(&mut writer, account, observed, problem, target_problem);
         }
     }
+    tell_gap(&mut writer);
     let open = writer.status.breaker_state() == BreakerState::Open && !matches!(verdict, Verdict::Suspended);
     let message = "too many failures in a row: one request probes at status.circuitBreaker.nextProbeTime";
     writer.only_while(ConditionType::CircuitOpen, open, Reason::CircuitOpen, message);
@@ -182,9 +187,9 @@ pub(super) fn patience_end(
     observed: &Observed,
 ) -> Option<Timestamp> {
     status.failures.as_ref()?;
-    let interval = schedule::interval(account, observed, &delivery::ledger(status));
     let stored = status.sync.as_ref().and_then(|sync| sync.last_sync_time.as_ref().map(|time| time.0));
     let success = observed.last_read.max(stored)?;
+    let interval = Rhythm::of(account, observed, status).interval_at(success);
     let end = success + (interval * 2).max(PATIENCE);
     let began = status
         .history
@@ -204,8 +209,23 @@ fn authorized(writer: &mut Writer<'_>) {
 fn read(writer: &mut Writer<'_>, target_problem: Option<&Problem>) {
     writer.remove(ConditionType::Suspended);
     writer.remove(ConditionType::Reconciling);
-    writer.set(ConditionType::Synced, true, Reason::Succeeded, "plays are read on schedule");
+    writer.set(ConditionType::Synced, true, Reason::Succeeded, ON_SCHEDULE);
     targets(writer, target_problem);
+}
+
+/// While plays are read, `Synced` says for a day that some may have been lost before.
+fn tell_gap(writer: &mut Writer<'_>) {
+    let known = find_condition(&writer.status.conditions, ConditionType::Synced);
+    let Some(known) = known.filter(|known| known.status == "True") else { return };
+    let is_told = known.reason == Reason::GapDetected.as_str();
+    let generation = known.observed_generation;
+    let message = gap::message(writer.status, writer.now);
+    let mut writer = Writer { status: writer.status, generation, now: writer.now };
+    match message {
+        Some(message) => writer.set(ConditionType::Synced, true, Reason::GapDetected, &message),
+        None if is_told => writer.set(ConditionType::Synced, true, Reason::Succeeded, ON_SCHEDULE),
+        None => {}
+    }
 }
 
 fn targets(writer: &mut Writer<'_>, problem: Option<&Problem>) {
@@ -272,7 +292,8 @@ pub(super) fn journal_problem(before: &SpotifyAccountStatus, observed: &Observed
         return Some(Problem::target(Reason::JournalUnreadable, message));
     }
     let told = find_condition(&before.conditions, ConditionType::Ready).filter(|_| view.journal.is_none())?;
-    let reason = Reason::from_name(&told.reason).filter(|_| told.message.starts_with(NAME))?;
+    let is_its = told.message.starts_with(NAME) || told.message.contains(JOURNAL_SECRET_PREFIX);
+    let reason = Reason::from_name(&told.reason).filter(|_| is_its)?;
     Some(Problem::target(reason, told.message.clone()))
 }
 

@@ -9,10 +9,11 @@ use crate::api::v1alpha1::{
 };
 use crate::plan::breaker;
 use crate::plan::observed::{Observed, TokenView};
+use crate::plan::pace::Rhythm;
 use crate::plan::problem::Problem;
 use crate::plan::schedule::Due;
 use crate::plan::step::Progress;
-use crate::plan::{delivery, reference, refresh, schedule};
+use crate::plan::{reference, refresh};
 
 const HISTORY: usize = 5;
 
@@ -71,8 +72,7 @@ fn wrong(
     // The app's fault counts against no account.
     let counts = problem.attempted && problem.reason != Reason::ClientCredentialsInvalid;
     let consecutive = if counts { known.consecutive.saturating_add(1) } else { known.consecutive };
-    let ledger = delivery::ledger(status);
-    let longest = schedule::interval(account, observed, &ledger);
+    let longest = Rhythm::of(account, observed, status).interval_at(now);
     let opened = breaks(problem).then(|| {
         let limits = limits(observed);
         breaker::after_failure(status.circuit_breaker.as_ref(), consecutive, limits, now)

@@ -15,10 +15,11 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::journal::Keeping;
 use super::observed::Observed;
+use super::pace::Rhythm;
 use super::problem::Problem;
 use super::schedule::{self, Due};
 use super::step::{Progress, RefreshOutcome};
-use super::{breaker, client, delivery, open, refresh, token};
+use super::{breaker, client, delivery, gap, open, refresh, token};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::api::condition::{Reason, whole_seconds};
@@ -100,6 +101,9 @@ pub fn settle(account: &SpotifyAccount, observed: &Observed, progress: &Progress
     }
     authorization::settle(&mut status, observed, progress, now);
     let keeping = settle_sync(&mut status, account, observed, progress, now);
+    if verdict == Verdict::Suspended {
+        gap::remember_suspension(&mut status, now);
+    }
     let target_problem = targets::settle(&mut status, account, observed, progress, now);
     let target_problem = conditions::journal_problem(&before, observed).or(target_problem);
     failures::settle(&mut status, account, observed, progress, &verdict, now);
@@ -118,6 +122,7 @@ pub fn settle(account: &SpotifyAccount, observed: &Observed, progress: &Progress
 
     let worth_writing = ride_along_removed(&before) != ride_along_removed(&status);
     let mut announcements = announcements::between(&before, &status);
+    announcements.extend(announcements::gap(&before, &status));
     announcements.extend(announcements::put_back(&before, &status, &account.spec.token_secret_ref.name));
     if account.spec.suspend && schedule::requested(account).is_some() {
         announcements.push(announcements::refused_while_suspended());
@@ -188,7 +193,8 @@ fn settle_sync(
     let looked = progress.journal == Some(Ok(()));
     // Plays that wait may have become too old to be sent at all.
     let offers = matches!(progress.due, Some(Due::Deliver(time)) if time <= now);
-    if read.is_none() && progress.deliveries.is_empty() && !retries && !looked && !offers {
+    let places = !progress.seconds.is_empty();
+    if read.is_none() && progress.deliveries.is_empty() && !retries && !looked && !offers && !places {
         return None;
     }
     let before = open::ledger(status);
@@ -199,14 +205,18 @@ fn settle_sync(
         open::attach(&mut ledger, account, &observed.namespace, open::is_first_read(status), now);
     }
     if let Some(read_time) = read {
+        if let Some(page) = page.filter(|_| known.is_some()) {
+            let start_time = account.spec.sync.start_time.as_ref().map(|start| start.0);
+            gap::count(&mut sync, &ledger, page, start_time, read_time);
+        }
         sync.last_sync_time = Some(whole_seconds(read_time));
     }
     let keeping = known.map(|stored| {
         let mut journal = stored.as_ref().clone();
+        let absorbed = open::absorb(&mut ledger, page.map(AsRef::as_ref), &journal);
+        sync.skipped_total += absorbed.skipped;
+        sync.lost_at_most_total += absorbed.lost;
         if let Some(page) = page {
-            let absorbed = open::absorb(&mut ledger, page, &journal);
-            sync.skipped_total += absorbed.skipped;
-            sync.lost_at_most_total += absorbed.lost;
             settle_last_play(&mut sync, page);
         }
         let whole = page.filter(|page| page.full && read.is_some());
@@ -231,8 +241,8 @@ fn settle_sync(
         status.last_handled_retry_at = schedule::retry_requested(account).cloned();
     }
     ledger.prune();
-    let interval = schedule::interval(account, observed, &ledger);
-    sync.interval = Some(go_duration(interval));
+    let rhythm = Rhythm::new(account, observed, &ledger, gap::told_until(&sync));
+    sync.interval = Some(go_duration(rhythm.interval_at(read.or(observed.last_read).unwrap_or(now))));
     status.sync = Some(sync);
     // What the journal does not hold any more need not be known: that rides on the next write.
     let unsettled = |ledger: &Ledger| Ledger { settled: Vec::new(), ..ledger.clone() };
@@ -292,7 +302,9 @@ fn requeue(account: &SpotifyAccount, observed: &Observed, now: Timestamp) -> Sig
     // The second after it, for then it has ended.
     let patience = patience.map(|end| end + SignedDuration::from_secs(1)).filter(|end| *end > now);
     let warning = account.status.as_ref().and_then(|status| expiry::next_warning(status, now));
-    let next = wake.into_iter().chain(patience).chain(warning).min().unwrap_or(Timestamp::MAX);
+    // What `Synced` tells of a gap is over then.
+    let gap = status.and_then(|status| gap::told_until(status.sync.as_ref()?)).filter(|end| *end > now);
+    let next = wake.into_iter().chain(patience).chain(warning).chain(gap).min().unwrap_or(Timestamp::MAX);
     next.duration_since(now).clamp(SHORTEST_SLEEP, LONGEST_SLEEP)
 }
 

@@ -9,10 +9,10 @@ use crate::api::v1alpha1::{
     SpotifyAccountStatus, TargetState,
 };
 use crate::domain::answer::{Delivery, Submission, Trouble};
-use crate::domain::ledger::Ledger;
 use crate::domain::name::ObjectName;
 use crate::plan::delivery::{RATE_LIMITED_WAIT, REFUSED_WAIT, final_mark, is_about_the_play, is_for_its_secret};
 use crate::plan::observed::{Observed, TargetEntry};
+use crate::plan::pace::Bounds;
 use crate::plan::problem::Problem;
 use crate::plan::step::{Progress, SecretTrouble, TargetProgress};
 use crate::plan::{breaker, foreign, reference, schedule};
@@ -326,7 +326,7 @@ fn fail(
     observed: &Observed,
 ) {
     state.consecutive_failures = state.consecutive_failures.saturating_add(1);
-    let longest = schedule::interval(account, observed, &Ledger::default());
+    let longest = Bounds::of(account, observed).longest;
     let refused = matches!(trouble, Trouble::AddressRefused | Trouble::UrlRefused(_));
     let reason = if refused { Reason::AddressRefused } else { Reason::TargetFailing };
     state.reason = Some(reason.as_str().to_owned());

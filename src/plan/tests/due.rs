@@ -3,14 +3,12 @@
 use jiff::SignedDuration;
 
 use super::accounts::{AccountSentence, account, hours, minutes, seconds, start};
-use super::observations::{ObservedSentence, around, plan};
-use super::plays::{evening, play};
+use super::observations::{ObservedSentence, around};
+use super::plays::evening;
 use super::world::World;
 use crate::api::condition::{ConditionType, Reason, whole_seconds};
 use crate::api::v1alpha1::{SpotifyAccount, TargetState};
-use crate::domain::ledger::{Identity, Ledger};
 use crate::domain::name::ObjectName;
-use crate::domain::play::Heard;
 use crate::plan::observed::JournalView;
 use crate::plan::schedule::{self, Due};
 use crate::plan::slot;
@@ -204,49 +202,6 @@ fn plays_that_wait_are_offered_while_spotify_fails_or_the_token_is_dead() {
     assert_eq!(due(&failing, &observed), Due::Deliver(start() - seconds(1)));
     let dead = account.stalled_by(Reason::AuthorizationRevoked, ConditionType::Authorized);
     assert_eq!(due(&dead, &observed), Due::Deliver(start() - seconds(1)));
-}
-
-#[test]
-fn the_interval_in_force_lies_between_what_is_asked_for_and_what_is_allowed() {
-    let fast = |gap: i64| {
-        let mut ledger = Ledger::default();
-        for number in 0..12 {
-            let heard = Heard::Play(play(&format!("{number}"), start() + seconds(gap * number)));
-            ledger.insert(Identity::of(&heard));
-        }
-        ledger
-    };
-    let none = Ledger::default();
-    for (what, asked, shortest, ledger, expected) in [
-        ("the default", minutes(20), None, &none, minutes(20)),
-        ("shorter than the operator allows", seconds(1), None, &none, minutes(5)),
-        ("shorter than the plan allows", minutes(6), Some(minutes(10)), &none, minutes(10)),
-        ("a plan that allows more than the operator", seconds(1), Some(seconds(1)), &none, minutes(5)),
-        ("a day", hours(24), None, &none, hours(24)),
-        ("a day, for somebody who hears a song in three minutes", hours(24), None, &fast(180), minutes(105)),
-        ("a day, for somebody who skips", hours(24), None, &fast(31), minutes(20)),
-        ("the plan wins over haste", hours(24), Some(hours(3)), &fast(31), hours(3)),
-    ] {
-        let account = account().reading_every(asked);
-        let mut observed = around(&account);
-        if let Some(shortest) = shortest {
-            observed = observed.with_plan(plan(shortest));
-        }
-        assert_eq!(schedule::interval(&account, &observed, ledger), expected, "{what}");
-    }
-}
-
-#[test]
-fn fifty_plays_never_overflow_the_interval_in_force() {
-    for gap in [30, 45, 60, 120, 180, 240, 600] {
-        let mut ledger = Ledger::default();
-        for number in 0..20 {
-            ledger.insert(Identity::of(&Heard::Play(play(&format!("{number}"), start() + seconds(gap * number)))));
-        }
-        let account = account().reading_every(hours(24));
-        let interval = schedule::interval(&account, &around(&account), &ledger);
-        assert!(seconds(50 * gap) > interval, "a play every {gap} s, a read every {interval:?}");
-    }
 }
 
 #[test]

@@ -1,0 +1,48 @@
+//! What the services do wrong, at random.
+
+use scrobble_simulator::api::{BodyForm, Effect, Endpoint, NewFault};
+
+use super::stage::{self, TARGETS};
+use crate::world::World;
+
+/// Makes both services fail in every way that leaves it open whether they have acted; about one request in three.
+pub async fn add(world: &World, seed: u64) {
+    let both = [Endpoint::LastfmScrobble, Endpoint::ListenbrainzSubmit];
+    let mut faults = Vec::new();
+    for endpoint in both {
+        // Whoever waits for a turn there waits for these: more of them would only take longer.
+        for effect in [Effect::HangAfter, Effect::Hang] {
+            faults.push(NewFault::new(effect).at(endpoint).times(1).likely(0.02, 0));
+        }
+        for (effect, likely) in [
+            (Effect::status(500), 0.06),
+            (Effect::status_as(503, BodyForm::Html), 0.03),
+            (Effect::CutBefore, 0.03),
+            (Effect::CutAfter, 0.08),
+            (Effect::TruncatedBody, 0.04),
+            (Effect::HtmlBody, 0.03),
+            (Effect::RateLimited { retry_after_seconds: 60 }, 0.03),
+        ] {
+            faults.push(NewFault::new(effect).at(endpoint).likely(likely, 0));
+        }
+    }
+    for (code, status) in [(11, 200), (16, 500), (29, 200)] {
+        let effect = Effect::LastfmError { code, status };
+        faults.push(NewFault::new(effect).at(Endpoint::LastfmScrobble).likely(0.02, 0));
+    }
+    for (number, fault) in faults.into_iter().enumerate() {
+        let fault = NewFault { seed: seed.wrapping_add(number as u64), ..fault };
+        world.script.add_fault(&fault).await.unwrap();
+    }
+}
+
+/// Two of one listener's targets are down from now on. Answers the number of the rule that has to be removed for one of
+/// them; the other one is up again when all rules are.
+pub async fn begin_outage(world: &World, listener: &str) -> u64 {
+    let down = |name: &str, endpoint| {
+        let target = TARGETS.iter().find(|target| target.name == name).unwrap();
+        NewFault::new(Effect::status(502)).at(endpoint).of(stage::user(listener, target.name))
+    };
+    world.script.add_fault(&down("fm-two", Endpoint::LastfmScrobble)).await.unwrap();
+    world.script.add_fault(&down("brainz-two", Endpoint::ListenbrainzSubmit)).await.unwrap()
+}
