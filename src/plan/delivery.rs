@@ -255,7 +255,7 @@ pub fn pause(target: &ScrobbleTarget, submitted: &Submitted) -> Option<SignedDur
         _ => None,
     };
     match &submitted.submission {
-        Submission::Each(deliveries) if target.spec.target_type.credentials_key().is_some() => {
+        Submission::Each(deliveries) if target.spec.webhook.is_none() => {
             submitted.pause.max(deliveries.iter().filter_map(asks).max())
         }
         _ => submitted.pause,

@@ -220,19 +220,14 @@ async fn settle_and_record(
     progress: &Progress,
 ) -> Result<plan::Settled, Error> {
     let now = ctx.clock.now();
-    let observe =
-        |account: &SpotifyAccount, live: &live::Live| observe::observe(account, &name.namespace, ctx, live, elders);
     // What waits is stored before the status counts on it, and what targets have goes after it.
-    let before = observe(account, live);
-    let settled = plan::settle(account, &before, progress, now);
+    let mut observed = observe::observe(account, &name.namespace, ctx, live, elders);
+    let settled = plan::settle(account, &observed, progress, now);
     if let Some(keeping) = &settled.keeping {
         journal::store(ctx, account, &name.namespace, live, &keeping.before).await?;
         failpoint::reached("journaled", account).await;
-    }
-    let mut observed = observe(account, live);
-    if observed.journal.trouble.is_none() {
-        // What became of plays in this pass is noted there by now, and would count twice.
-        observed.journal.journal = before.journal.journal;
+        // What is recorded follows from the same journal as what was stored: each answer counts once.
+        observed.journal.trouble.clone_from(&live.journal.trouble);
     }
     let settled =
         record::record(ctx, live, account, stored, name, |account| plan::settle(account, &observed, progress, now))

@@ -59,7 +59,9 @@ fn following(
     entry: &str,
 ) -> impl Iterator<Item = Step> {
     let steps = plan::next_steps(account, observed, progress, ctx.clock.now());
-    steps.into_iter().filter(move |step| step.served() == Some(entry))
+    // Chosen seconds are written down first, with the status of the account.
+    let waits = |step: &Step| matches!(step, Step::Place { .. });
+    steps.into_iter().filter(move |step| step.served() == Some(entry) && !waits(step))
 }
 
 /// A request, or several in a row, to one target.

@@ -177,6 +177,7 @@ fn a_journal_secret_that_is_not_the_operators_stops_nothing_and_is_told() {
     world.run_for(seconds(20));
     assert_eq!(world.status().condition(Ready), "False SecretInvalid", "a restart takes nothing back");
     world.journal_reads = Script::of(Ok(()));
+    up(&mut world);
     world.run_for(minutes(25));
     assert_eq!(world.status().condition(Ready), "True Succeeded");
 }
