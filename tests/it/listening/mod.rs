@@ -89,11 +89,11 @@ impl World {
 
     /// What the webhook holds of a listener, oldest play first.
     async fn deliveries_of(&self, listener: &str) -> Vec<(Heard, Delivery)> {
-        let spotify_id = self.script.account(listener).await.unwrap().spotify_id;
+        let account_id = self.script.account(listener).await.unwrap().account_id;
         let mut found: Vec<(Heard, Delivery)> = Vec::new();
         for delivery in self.script.deliveries("hook").await.unwrap() {
             let body: Value = serde_json::from_str(&delivery.body).unwrap();
-            if body["listener"]["spotifyAccountId"] == *spotify_id {
+            if body["listener"]["spotifyAccountId"] == *account_id {
                 let played: Timestamp = body["playedAt"].as_str().unwrap().parse().unwrap();
                 let uri = body["track"]["uri"].as_str().unwrap().to_owned();
                 found.push(((played.as_millisecond(), uri), delivery));
@@ -131,10 +131,11 @@ fn difference(expected: &[Heard], held: &[Heard]) -> String {
     let foreign = there.difference(&wanted).count();
     let doubled = held.len() - there.len();
     format!(
-        "{} of {}: lost {} (by their number: {lost:?}), doubled {doubled}, unknown {foreign}",
+        "{} of {}: lost {} (by their number: {:?} …), doubled {doubled}, unknown {foreign}",
         held.len(),
         expected.len(),
-        lost.len()
+        lost.len(),
+        &lost[..lost.len().min(20)]
     )
 }
 
