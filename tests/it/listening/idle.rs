@@ -13,7 +13,7 @@ use crate::world::{CLIENT_ID, CLIENT_SECRET, World};
 const RATE: u32 = 240;
 /// For how long nobody plays.
 const REST: SignedDuration = SignedDuration::from_hours(5);
-const RESTARTS: i64 = 6;
+const RESTARTS: usize = 6;
 
 struct Listener {
     name: &'static str,
@@ -53,6 +53,11 @@ impl Listener {
     }
 }
 
+/// From just before a slot until just after it.
+fn away_over(slot: Timestamp) -> (Timestamp, Timestamp) {
+    (slot - SignedDuration::from_secs(30), slot + SignedDuration::from_secs(1))
+}
+
 #[tokio::test]
 async fn who_rests_is_read_once_in_each_interval() {
     let world = World::at_rate("idle", NewApp::confidential(CLIENT_ID, CLIENT_SECRET), RATE).await;
@@ -73,16 +78,18 @@ async fn who_rests_is_read_once_in_each_interval() {
 
     let mut absences = Vec::new();
     for number in 0..RESTARTS {
-        let time = begin + REST / RESTARTS as i32 * (number as i32 + 1);
-        // In turns just before a slot of either listener, and at any time.
-        let moment = match number % 3 {
-            0 => listeners[0].slot_at(time) - SignedDuration::from_secs(30),
-            1 => listeners[1].slot_at(time) - SignedDuration::from_secs(30),
-            _ => time - SignedDuration::from_mins(5),
+        let now = world.script.now().await.unwrap();
+        let minutes = SignedDuration::from_mins;
+        // In turns over a slot of either listener, and at any time.
+        let (from, until) = match number % 3 {
+            0 => away_over(listeners[0].slot_at(now + minutes(40))),
+            1 => away_over(listeners[1].slot_at(now + minutes(60))),
+            _ => (now + minutes(25), now),
         };
-        world.wait_for_time(moment).await;
+        world.wait_for_time(from).await;
         let from = world.script.now().await.unwrap();
         assert!(operator.terminate().await.unwrap().success());
+        world.wait_for_time(until).await;
         operator.restart().await.unwrap();
         absences.push((from, world.script.now().await.unwrap()));
     }
