@@ -5,7 +5,7 @@ use scrobble_operator::api::condition::{ConditionType, find_condition};
 use scrobble_operator::api::v1alpha1::SpotifyAccountStatus;
 use scrobble_simulator::api::{NewApp, NewGenerator, Play};
 
-use super::{TRACK, accepted, bound, interval};
+use super::{TRACK, accepted, bound, interval, length};
 use crate::world::{CLIENT_ID, CLIENT_SECRET, World, condition};
 
 const RATE: u32 = 120;
@@ -44,7 +44,7 @@ async fn a_gap_is_counted_told_for_a_day_and_shortens_the_interval() {
     let plays = world.script.plays("alice").await.unwrap();
     let oldest_number = *shown.last().unwrap();
     let by_number = |number: u64| plays.iter().find(|play| play.number == number).unwrap();
-    let lost = oldest_number as i64 - 4;
+    let lost = i64::try_from(oldest_number).unwrap() - 4;
     let most = bound(by_number(3), by_number(oldest_number));
     println!("lost {lost}, at most {most}");
     assert_eq!(shown.len(), 50);
@@ -66,7 +66,7 @@ async fn a_gap_is_counted_told_for_a_day_and_shortens_the_interval() {
     let kept: Vec<Play> = plays.into_iter().filter(|play| play.number <= 3 || play.number >= oldest_number).collect();
     assert!(kept.len() > 3 + 50 + 50, "{}", kept.len());
     world.wait_for_deliveries("alice", &kept).await;
-    world.wait("alice", "all deliveries in the status", accepted(kept.len() as i64)).await;
+    world.wait("alice", "all deliveries in the status", accepted(length(&kept))).await;
     assert_eq!(world.events_of("alice", "GapDetected").await, [("Warning".to_owned(), message.clone())]);
 
     // Almost a day after the gap it is still told; after a day it is not.

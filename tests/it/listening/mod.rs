@@ -154,3 +154,7 @@ fn bound(newest_known: &Play, oldest_shown: &Play) -> i64 {
 fn interval(status: &SpotifyAccountStatus) -> Option<&str> {
     status.sync.as_ref()?.interval.as_ref().map(|interval| interval.as_str())
 }
+
+fn length<T>(list: &[T]) -> i64 {
+    i64::try_from(list.len()).unwrap()
+}
