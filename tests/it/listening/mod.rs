@@ -12,7 +12,7 @@ use k8s_openapi::api::events::v1::Event;
 use kube::Api;
 use kube::api::ListParams;
 use scrobble_harness::{Operator, wait_until};
-use scrobble_operator::api::v1alpha1::{SpotifyAccount, SpotifyAccountStatus, SyncStatus};
+use scrobble_operator::api::v1alpha1::{GoDuration, SpotifyAccount, SpotifyAccountStatus, SyncStatus};
 use scrobble_simulator::api::{Delivery, Endpoint, NewPlay, Play, Record, RecordFilter};
 use serde_json::{Value, json};
 
@@ -152,7 +152,7 @@ fn bound(newest_known: &Play, oldest_shown: &Play) -> i64 {
 
 /// The interval that the status says is in force.
 fn interval(status: &SpotifyAccountStatus) -> Option<&str> {
-    status.sync.as_ref()?.interval.as_ref().map(|interval| interval.as_str())
+    status.sync.as_ref()?.interval.as_ref().map(GoDuration::as_str)
 }
 
 fn length<T>(list: &[T]) -> i64 {
