@@ -8,7 +8,8 @@ CARGO ?= cargo
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-10s %s\n", $$1, $$2 }'
 
-tools: ## build etcd, kube-apiserver, kube-controller-manager, kubectl and helm, once; the last line is their folder
+tools: ## install Maloja; build etcd, kube-apiserver, kube-controller-manager, kubectl and helm; the last line is their folder
+	@tools/maloja
 	@tools/build
 
 generate: ## write the CustomResourceDefinitions from the types in src/api, for crds/ and for the chart
@@ -23,7 +24,9 @@ build: ## build the operator, as it is released
 test: ## run all tests against a real control plane
 	tools=$$(tools/build) || exit 1; \
 	tools=$$(printf '%s\n' "$$tools" | tail -n 1); \
-	export SCROBBLE_OPERATOR_TOOLS="$$tools"; \
+	maloja=$$(tools/maloja) || exit 1; \
+	maloja=$$(printf '%s\n' "$$maloja" | tail -n 1); \
+	export SCROBBLE_OPERATOR_TOOLS="$$tools" SCROBBLE_OPERATOR_MALOJA="$$maloja"; \
 	$(CARGO) build --workspace --features testing --all-targets && \
 	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-8} $(CARGO) test --workspace --features testing
 

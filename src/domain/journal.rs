@@ -12,8 +12,6 @@ use super::play::Play;
 pub const CAPACITY: usize = 4_000;
 /// The most plays that were refused for good among them; the oldest of these make room.
 pub const QUARANTINE_CAPACITY: usize = 500;
-/// How many chosen seconds are remembered.
-const PLACED_CAPACITY: usize = 200;
 
 /// The short name of a target that is attached, as in the ledger.
 pub type AttachmentId = [u8; 6];
@@ -35,15 +33,13 @@ pub enum Standing {
 pub struct Wait {
     /// How often the service failed over requests with this play.
     pub failures: u8,
-    /// The second that was chosen for it, where its own was taken. Recorded before it is sent.
-    pub second: Option<i64>,
     /// It is not to be sent before another play of ours got through there.
     pub parked: bool,
 }
 
 impl Standing {
     /// It is to be sent, and nothing else is known.
-    pub const WAITING: Self = Self::Waiting(Wait { failures: 0, second: None, parked: false });
+    pub const WAITING: Self = Self::Waiting(Wait { failures: 0, parked: false });
 
     /// What is known, if it waits.
     pub fn wait(&self) -> Option<Wait> {
@@ -67,19 +63,6 @@ pub struct Entry {
     pub places: Vec<(AttachmentId, Standing)>,
 }
 
-/// A second that was chosen for a play and at which it stands by now: it explains a scrobble that is found there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Placed {
-    /// The target.
-    pub attachment: AttachmentId,
-    /// The short hash of title and first artist.
-    pub title: u32,
-    /// `played_at` in milliseconds since 1970.
-    pub played_ms: i64,
-    /// The second.
-    pub second: i64,
-}
-
 /// Plays that wait or were refused, oldest entries first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Journal {
@@ -87,8 +70,6 @@ pub struct Journal {
     pub next: u64,
     /// The entries in the order of their numbers.
     pub entries: Vec<Entry>,
-    /// Chosen seconds, oldest first.
-    pub placed: Vec<Placed>,
 }
 
 impl Entry {
@@ -134,13 +115,6 @@ impl Journal {
             self.entries[index].places = kept;
         }
         self.entries.retain(|entry| !entry.places.is_empty());
-    }
-
-    /// Remembers the second at which a play stands.
-    pub fn place(&mut self, placed: Placed) {
-        self.placed.push(placed);
-        let surplus = self.placed.len().saturating_sub(PLACED_CAPACITY);
-        self.placed.drain(..surplus);
     }
 
     /// How many plays wait for a target or were refused by it.

@@ -1,7 +1,7 @@
 //! The journal as bytes for its Secret: versioned, compressed, bounded.
 //!
 //! Version 1: the bytes `SOJ1`, then, as a zlib stream (RFC 1950), a JSON object: `n` the next number, `a` the targets'
-//! names, `e` the entries, `p` chosen seconds. The names of fields are one letter each, for there are thousands.
+//! names, `e` the entries. The names of fields are one letter each, for there are thousands.
 
 use std::io::{Read as _, Write as _};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use flate2::write::ZlibEncoder;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::journal::{AttachmentId, CAPACITY, Entry, Journal, Placed, Standing, Wait};
+use super::journal::{AttachmentId, CAPACITY, Entry, Journal, Standing, Wait};
 use super::play::Play;
 
 const MAGIC: &[u8; 4] = b"SOJ1";
@@ -31,8 +31,6 @@ struct Stored {
     n: u64,
     a: Vec<String>,
     e: Vec<StoredEntry>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    p: Vec<(usize, u32, i64, i64)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -69,8 +67,6 @@ struct StoredPlace {
     q: Option<String>,
     #[serde(default, skip_serializing_if = "is_zero")]
     f: u8,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    s: Option<i64>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     w: bool,
 }
@@ -95,13 +91,8 @@ pub fn encode(journal: &Journal) -> Option<Vec<u8>> {
         t: entry.places.iter().map(|(id, standing)| stored_place(position(*id), standing)).collect(),
     });
     let e: Vec<StoredEntry> = entries.collect();
-    let p = journal
-        .placed
-        .iter()
-        .map(|placed| (position(placed.attachment), placed.title, placed.played_ms, placed.second));
-    let p = p.collect();
     let a = names.iter().map(|id| super::digest::hexadecimal(id)).collect();
-    let text = serde_json::to_vec(&Stored { n: journal.next, a, e, p }).ok()?;
+    let text = serde_json::to_vec(&Stored { n: journal.next, a, e }).ok()?;
     let mut encoder = ZlibEncoder::new(MAGIC.to_vec(), Compression::default());
     encoder.write_all(&text).ok()?;
     encoder.finish().ok().filter(|bytes| bytes.len() <= MAXIMUM_BYTES)
@@ -135,9 +126,6 @@ fn read(stored: Stored) -> Option<Journal> {
         }
         journal.entries.push(Entry::new(entry.n, Arc::new(play(entry.p)?), places));
     }
-    for (attachment, title, played_ms, second) in stored.p {
-        journal.placed.push(Placed { attachment: *names.get(attachment)?, title, played_ms, second });
-    }
     Some(journal)
 }
 
@@ -154,15 +142,15 @@ fn attachment_id(text: &str) -> Option<AttachmentId> {
 
 fn stored_place(a: usize, standing: &Standing) -> StoredPlace {
     match standing {
-        Standing::Waiting(wait) => StoredPlace { a, q: None, f: wait.failures, s: wait.second, w: wait.parked },
-        Standing::Quarantined { reason } => StoredPlace { a, q: Some(reason.clone()), f: 0, s: None, w: false },
+        Standing::Waiting(wait) => StoredPlace { a, q: None, f: wait.failures, w: wait.parked },
+        Standing::Quarantined { reason } => StoredPlace { a, q: Some(reason.clone()), f: 0, w: false },
     }
 }
 
 fn standing(place: StoredPlace) -> Standing {
     match place.q {
         Some(reason) => Standing::Quarantined { reason },
-        None => Standing::Waiting(Wait { failures: place.f, second: place.s, parked: place.w }),
+        None => Standing::Waiting(Wait { failures: place.f, parked: place.w }),
     }
 }
 
@@ -230,23 +218,19 @@ mod tests {
     }
 
     fn standings() -> impl Strategy<Value = Standing> {
-        let wait = (any::<u8>(), prop::option::of(any::<i64>()), any::<bool>())
-            .prop_map(|(failures, second, parked)| Standing::Waiting(Wait { failures, second, parked }));
+        let wait =
+            (any::<u8>(), any::<bool>()).prop_map(|(failures, parked)| Standing::Waiting(Wait { failures, parked }));
         prop_oneof![wait, ".{0,40}".prop_map(|reason| Standing::Quarantined { reason })]
     }
 
     fn journals() -> impl Strategy<Value = Journal> {
         let places = prop::collection::vec((any::<AttachmentId>(), standings()), 1..4);
-        let placed = (any::<AttachmentId>(), any::<u32>(), any::<i64>(), any::<i64>())
-            .prop_map(|(attachment, title, played_ms, second)| Placed { attachment, title, played_ms, second });
-        (prop::collection::vec((plays(), places), 0..30), 0_u64..1000, prop::collection::vec(placed, 0..5)).prop_map(
-            |(entries, first, placed)| {
-                let numbered = (first..).zip(entries);
-                let entries: Vec<Entry> =
-                    numbered.map(|(number, (play, places))| Entry::new(number, Arc::new(play), places)).collect();
-                Journal { next: first + entries.len() as u64, entries, placed }
-            },
-        )
+        (prop::collection::vec((plays(), places), 0..30), 0_u64..1000).prop_map(|(entries, first)| {
+            let numbered = (first..).zip(entries);
+            let entries: Vec<Entry> =
+                numbered.map(|(number, (play, places))| Entry::new(number, Arc::new(play), places)).collect();
+            Journal { next: first + entries.len() as u64, entries }
+        })
     }
 
     proptest! {

@@ -10,6 +10,8 @@ use super::play::{Heard, Play};
 
 /// How many plays the ledger remembers: twice what Spotify shows, so that a page never outlives it.
 pub const CAPACITY: usize = 100;
+/// How many chosen seconds are remembered.
+pub const PLACED_CAPACITY: usize = 48;
 /// The same URI within less than this is the same play, shown with a shifted `played_at`.
 const SAME_PLAY_MILLISECONDS: i64 = 30_000;
 
@@ -64,6 +66,22 @@ pub struct Ledger {
     pub counted_lost: Vec<u32>,
     /// Journal entries that were delivered and perhaps not taken out of the journal yet.
     pub settled: Vec<SettledEntries>,
+    /// Seconds that were chosen for plays whose own were taken, the newest last.
+    pub placed: Vec<Placed>,
+}
+
+/// A second that was chosen for a play. It is written down before the play is sent there: who finds the play there knows
+/// whose it is, and that it explains no other one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// The target.
+    pub attachment: [u8; 6],
+    /// Short hash of title and first artist.
+    pub title: u32,
+    /// `played_at` in milliseconds since 1970.
+    pub played_ms: i64,
+    /// The second, since 1970.
+    pub second: i64,
 }
 
 /// Journal entries that a target has by now: what follows on a crash before the journal was written knows that they were
@@ -155,6 +173,7 @@ impl Ledger {
     pub fn retain_attachments(&mut self, keep: impl Fn(&Attachment) -> bool) {
         let ids: Vec<[u8; 6]> = self.attachments.iter().filter(|known| keep(known)).map(|known| known.id).collect();
         self.settled.retain(|known| ids.contains(&known.attachment));
+        self.placed.retain(|known| ids.contains(&known.attachment));
         let kept: Vec<bool> = self.attachments.iter().map(&keep).collect();
         let mut index = kept.iter();
         self.attachments.retain(|_| *index.next().unwrap_or(&true));
@@ -187,6 +206,25 @@ impl Ledger {
         if let Some(slot) = self.find(identity).and_then(|row| self.rows[row].marks.get_mut(position)) {
             *slot = mark;
         }
+    }
+
+    /// The second that was chosen for a play at a target.
+    pub fn placed(&self, attachment: [u8; 6], identity: &Identity) -> Option<i64> {
+        let is_its = |placed: &&Placed| {
+            let Placed { title, played_ms, .. } = **placed;
+            placed.attachment == attachment && title == identity.title && played_ms == identity.played_ms
+        };
+        self.placed.iter().find(is_its).map(|placed| placed.second)
+    }
+
+    /// Notes the second that was chosen for a play, in the place of one that was chosen before.
+    pub fn place(&mut self, placed: Placed) {
+        let Placed { attachment, title, played_ms, .. } = placed;
+        let same = |other: &Placed| (other.attachment, other.title, other.played_ms) == (attachment, title, played_ms);
+        self.placed.retain(|other| !same(other));
+        self.placed.push(placed);
+        let surplus = self.placed.len().saturating_sub(PLACED_CAPACITY);
+        self.placed.drain(..surplus);
     }
 
     /// Whether a target has a journal entry, by its number.

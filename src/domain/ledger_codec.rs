@@ -2,13 +2,14 @@
 //!
 //! In base64: the version; attachments (count; id, time, initial), the newest forgotten time, the counted losses, rows
 //! (count; time as a difference to the row before, two short hashes, two bits a mark); since version 2 also the settled
-//! journal entries (count; id, runs: count; first as a difference to the end of the run before, length). Whole numbers are little-endian
+//! journal entries (count; id, runs: count; first as a difference to the end of the run before, length) and the chosen
+//! seconds (count; target's position, short hash, time, second as a difference to it). Whole numbers are little-endian
 //! base-128 (LEB128), signed ones zigzag first.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
-use super::ledger::{Attachment, Ledger, Mark, Row, SettledEntries};
+use super::ledger::{Attachment, Ledger, Mark, PLACED_CAPACITY, Placed, Row, SettledEntries};
 
 const VERSION: u8 = 2;
 /// The version before: without settled journal entries.
@@ -69,6 +70,16 @@ pub fn encode(ledger: &Ledger) -> String {
             unsigned(&mut bytes, *count);
             end = first + count;
         }
+    }
+    let position = |id: &[u8; 6]| ledger.attachments.iter().position(|attachment| attachment.id == *id);
+    let placed: Vec<(usize, &Placed)> =
+        ledger.placed.iter().filter_map(|placed| Some((position(&placed.attachment)?, placed))).collect();
+    unsigned(&mut bytes, placed.len() as u64);
+    for (position, placed) in placed {
+        unsigned(&mut bytes, position as u64);
+        bytes.extend_from_slice(&placed.title.to_be_bytes());
+        signed(&mut bytes, placed.played_ms);
+        signed(&mut bytes, placed.second - placed.played_ms.div_euclid(1000));
     }
     STANDARD_NO_PAD.encode(bytes)
 }
@@ -140,6 +151,15 @@ fn read_settled(reader: &mut Reader<'_>, ledger: &mut Ledger) -> Option<()> {
             runs.push((first, length));
         }
         ledger.settled.push(SettledEntries { attachment, runs });
+    }
+    let placed = reader.unsigned().filter(|count| *count <= PLACED_CAPACITY as u64)?;
+    for _ in 0..placed {
+        let position = usize::try_from(reader.unsigned()?).ok()?;
+        let attachment = ledger.attachments.get(position)?.id;
+        let title = u32::from_be_bytes(reader.take()?);
+        let played_ms = reader.signed()?;
+        let second = played_ms.div_euclid(1000).checked_add(reader.signed()?)?;
+        ledger.placed.push(Placed { attachment, title, played_ms, second });
     }
     Some(())
 }
@@ -236,11 +256,23 @@ mod tests {
                 prop::collection::vec((any::<[u8; 6]>(), prop::collection::btree_set(0_u64..40, 1..8)), 0..3),
             )
                 .prop_map(|(attachments, rows, forgotten_ms, counted_lost, delivered)| {
-                    let mut ledger = Ledger { attachments, rows, forgotten_ms, counted_lost, settled: Vec::new() };
+                    let mut ledger = Ledger {
+                        attachments,
+                        rows,
+                        forgotten_ms,
+                        counted_lost,
+                        settled: Vec::new(),
+                        placed: Vec::new(),
+                    };
                     for (attachment, number) in
                         delivered.iter().flat_map(|(id, numbers)| numbers.iter().map(move |number| (*id, *number)))
                     {
                         ledger.settle(attachment, number);
+                    }
+                    let ids: Vec<[u8; 6]> = ledger.attachments.iter().map(|attachment| attachment.id).collect();
+                    for (number, attachment) in (0_i64..).zip(ids) {
+                        let played_ms = 1_795_430_000_000 + number;
+                        ledger.place(Placed { attachment, title: 7, played_ms, second: 1_795_430_000 + number % 60 });
                     }
                     ledger
                 })

@@ -18,10 +18,7 @@ const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
 ///
 /// Only Last.fm publishes such rules. `Never` is as final as the service's own word; `NotNow` passes with time.
 pub fn refused(target_type: TargetType, play: &Play, sent: Timestamp, now: Timestamp) -> Option<Delivery> {
-    match target_type {
-        TargetType::LastFm => refused_by_last_fm(play, sent, now),
-        TargetType::ListenBrainz | TargetType::Maloja | TargetType::Webhook => None,
-    }
+    (target_type == TargetType::LastFm).then(|| refused_by_last_fm(play, sent, now))?
 }
 
 fn refused_by_last_fm(play: &Play, sent: Timestamp, now: Timestamp) -> Option<Delivery> {

@@ -11,7 +11,7 @@ use super::step::{Batch, Progress, Step, TargetProgress};
 use super::{acceptance, foreign, reference, schedule};
 use crate::api::condition::Reason;
 use crate::api::v1alpha1::{
-    AccountTarget, AccountTargetStatus, ScrobbleTarget, SpotifyAccount, SpotifyAccountStatus, TargetState, TargetType,
+    AccountTarget, AccountTargetStatus, ScrobbleTarget, SpotifyAccount, SpotifyAccountStatus, TargetState,
 };
 use crate::domain::answer::{ApiAnswer, Delivery, Submission, Trouble};
 use crate::domain::journal::Journal;
@@ -151,7 +151,7 @@ fn step(
 /// because of one play is cut in two.
 fn again(done: &TargetProgress, entry: &str) -> Option<Step> {
     if !done.chosen.is_empty() && done.placings < PLACINGS_IN_A_PASS {
-        return Some(Step::Place { entry: entry.to_owned(), seconds: done.chosen.clone() });
+        return Some(Step::Place { entry: entry.to_owned() });
     }
     let placed = done.placed.iter().map(|play| single(play, false));
     let batches: Vec<Batch> = placed.chain(halves(&done.submissions)).collect();
@@ -171,7 +171,7 @@ pub(super) fn refused(target: &ScrobbleTarget, play: &Play, now: Timestamp) -> O
 /// The requests for plays, oldest first. Plays that the service failed over go alone.
 fn requests(target: &ScrobbleTarget, plays: &[OpenPlay]) -> Vec<Batch> {
     let suspect = |open: &OpenPlay| open.wait.failures >= FAILURES_OF_A_BATCH;
-    let size = batch_size(target);
+    let size = target.spec.batch_size();
     let mut batches: Vec<Batch> = Vec::new();
     for run in plays.chunk_by(|one, other| suspect(one) == suspect(other)) {
         if run.first().is_some_and(suspect) {
@@ -211,18 +211,6 @@ fn may_send(account: &SpotifyAccount, entry: &TargetEntry, progress: &Progress, 
 
 fn is_renewed(progress: &Progress, entry: &str) -> bool {
     matches!(progress.credentials.get(entry), Some(Ok(credentials)) if credentials.renewed)
-}
-
-/// How many plays one request carries.
-fn batch_size(target: &ScrobbleTarget) -> usize {
-    let size = match target.spec.target_type {
-        TargetType::ListenBrainz => target.spec.listen_brainz.clone().unwrap_or_default().batch_size,
-        TargetType::LastFm => 50,
-        // The driver sends these one by one; a request of many only saves rounds.
-        TargetType::Maloja => 50,
-        TargetType::Webhook => 1,
-    };
-    usize::try_from(size).unwrap_or(1).max(1)
 }
 
 /// A request that was refused because of one of its plays is cut in two, until that play is alone.

@@ -6,9 +6,7 @@
 use super::open::sent_time;
 use super::schedule;
 use crate::api::condition::Reason;
-use crate::api::v1alpha1::{
-    AccountTargetStatus, ForeignScrobbler, OnForeignScrobbler, ScrobbleTarget, SpotifyAccount, TargetType,
-};
+use crate::api::v1alpha1::{AccountTargetStatus, ForeignScrobbler, OnForeignScrobbler, ScrobbleTarget, SpotifyAccount};
 use crate::domain::answer::{Delivery, Shown};
 use crate::domain::play::Play;
 
@@ -38,7 +36,7 @@ pub(super) fn survey(
     told: Option<&Result<bool, Delivery>>,
     account: &SpotifyAccount,
 ) -> Survey {
-    if target.spec.target_type != TargetType::LastFm || is_told_to_send(target) {
+    if target.spec.last_fm.is_none() || is_told_to_send(target) {
         return Survey::Send;
     }
     match told {

@@ -4,10 +4,9 @@
 use std::sync::Arc;
 
 use super::open::OpenPlay;
-use crate::domain::journal::{AttachmentId, CAPACITY, Journal, Standing, Wait};
+use crate::domain::journal::{AttachmentId, CAPACITY, Journal, Standing};
 use crate::domain::journal_codec::{MAXIMUM_BYTES, encode};
 use crate::domain::ledger::Identity;
-use crate::domain::play::Play;
 
 /// What the journal becomes in a pass.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,15 +55,4 @@ pub(super) fn nearly_full(journal: &Journal) -> Option<String> {
             "the journal holds {count} plays and is nearly full: when it is, plays that a target cannot take are lost once Spotify no longer shows them"
         )
     })
-}
-
-/// The journal with seconds that were chosen for plays at a target.
-pub fn placed(journal: &Journal, attachment: AttachmentId, seconds: &[(Arc<Play>, i64)]) -> Journal {
-    let mut placed = journal.clone();
-    for (play, second) in seconds {
-        let known = placed.find(&Identity::of_play(play)).and_then(|entry| entry.standing(attachment)).cloned();
-        let wait = known.and_then(|standing| standing.wait()).unwrap_or_default();
-        placed.set(play, attachment, Standing::Waiting(Wait { second: Some(*second), ..wait }));
-    }
-    placed
 }

@@ -104,13 +104,10 @@ pub fn deliverable<'a>(
     }
 }
 
-/// What the schema cannot see: a credential where the type has none, none where it needs one, a type not served yet.
+/// What the schema cannot see: a credential where the type has none, none where it needs one, .
 fn contradiction(target: &AccountTarget, kind: TargetType) -> Option<String> {
     let (entry, word) = (&target.name, kind.as_str());
     match (kind, kind.credentials_key(), &target.credentials_ref) {
-        (TargetType::Maloja, ..) => {
-            Some(format!("target {entry}: this version does not deliver to type {word} yet: name another target"))
-        }
         (_, None, Some(_)) => {
             Some(format!("target {entry} is a {word}, which has no listener's key: remove credentialsRef"))
         }

@@ -47,12 +47,10 @@ pub enum Step {
         /// The plays.
         plays: Vec<Arc<Play>>,
     },
-    /// Write down the seconds that were chosen for plays, before they are sent.
+    /// Write down the seconds that were chosen for a target entry's plays, before they are sent.
     Place {
         /// The entry.
         entry: String,
-        /// The plays and their seconds.
-        seconds: Vec<(Arc<Play>, i64)>,
     },
     /// Send plays to a target, request after request, until one is not accepted.
     Deliver {
@@ -219,11 +217,24 @@ pub struct Progress {
     pub surveys: BTreeMap<String, Result<bool, Delivery>>,
     /// Deliveries by target entry.
     pub deliveries: BTreeMap<String, TargetProgress>,
+    /// Seconds that were chosen in this pass: they are written down with the next status.
+    pub seconds: Vec<(String, Arc<Play>, i64)>,
     /// The process is shutting down, or the pass has taken long enough: no new step.
     pub stopping: bool,
 }
 
 impl Progress {
+    /// What is written down before plays are sent to chosen seconds: these, and what was read; not what became of plays.
+    pub fn before_placing(&self) -> Self {
+        Self {
+            due: self.due,
+            page: self.page.clone(),
+            journal: self.journal.clone(),
+            seconds: self.seconds.clone(),
+            ..Self::default()
+        }
+    }
+
     /// The token as this pass knows it, newest first.
     pub fn token_view<'a>(&'a self, observed: Option<&'a TokenView>) -> Option<&'a TokenView> {
         match (&self.refresh, &self.token) {

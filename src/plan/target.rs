@@ -11,11 +11,7 @@ use crate::api::v1alpha1::{ScrobbleTarget, ScrobbleTargetStatus, TargetType};
 
 /// The URL in use: the target's, or the service's own.
 pub fn url(target: &ScrobbleTarget) -> Option<Url> {
-    let service = match target.spec.target_type {
-        TargetType::LastFm => Some("https://ws.audioscrobbler.com/2.0/"),
-        TargetType::ListenBrainz => Some("https://api.listenbrainz.org"),
-        TargetType::Maloja | TargetType::Webhook => None,
-    };
+    let service = target.spec.target_type.own_url();
     target.spec.url.as_deref().or(service).and_then(|url| Url::parse(url).ok())
 }
 
@@ -36,7 +32,13 @@ pub fn settle(
         )),
         (Ok(()), Some(_)) => None,
     };
-    ready(&mut status.conditions, target.metadata.generation, problem.as_ref(), "the target can be used", now);
+    let fine = match target.spec.target_type {
+        TargetType::Maloja if accounts > 1 => {
+            format!("the target can be used; {accounts} accounts deliver to this Maloja, which mixes their histories")
+        }
+        _ => "the target can be used".to_owned(),
+    };
+    ready(&mut status.conditions, target.metadata.generation, problem.as_ref(), &fine, now);
     status.observed_generation = target.metadata.generation;
     status.url = url.map(String::from);
     status.accounts = accounts;

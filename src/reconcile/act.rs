@@ -10,9 +10,8 @@ use super::live::Live;
 use super::{client, credentials, deliver, finalizer, journal, maloja, observe, refusal, token};
 use crate::api::v1alpha1::SpotifyAccount;
 use crate::domain::answer::{ApiAnswer, Delivery};
-use crate::domain::play::Play;
 use crate::plan::step::{RefreshOutcome, SecretTrouble};
-use crate::plan::{self, Observed, Progress, Step, open};
+use crate::plan::{Observed, Progress, Step};
 
 /// Takes steps, those for targets at the same time, and notes what became of them.
 pub(super) async fn act(
@@ -36,7 +35,7 @@ pub(super) async fn act(
             Step::Prepare { entry } => entries.push(entry),
             Step::Verify { entry } => questions.push((entry, None)),
             Step::Survey { entry, plays } => questions.push((entry, Some(plays))),
-            Step::Place { entry, seconds } => place(ctx, account, observed, live, progress, &entry, seconds).await,
+            Step::Place { entry } => place(progress, &entry),
             Step::Deliver { entry, batches } => deliveries.push((entry, batches)),
         }
     }
@@ -112,30 +111,13 @@ fn note_overtaken(ctx: &Context, observed: &Observed, live: &mut Live, entry: &s
     }
 }
 
-/// Writes chosen seconds down, before anything is sent to them.
-async fn place(
-    ctx: &Context,
-    account: &SpotifyAccount,
-    observed: &Observed,
-    live: &mut Live,
-    progress: &mut Progress,
-    entry: &str,
-    seconds: Vec<(Arc<Play>, i64)>,
-) {
+/// Takes chosen seconds up, to be written down with the status before anything is sent to them.
+fn place(progress: &mut Progress, entry: &str) {
     let Some(done) = progress.deliveries.get_mut(entry) else { return };
-    done.chosen.clear();
-    done.placed.clear();
     done.placings += 1;
-    let (Some(known), Some(spec)) =
-        (live.journal.journal.clone(), account.spec.targets.iter().find(|target| target.name == entry))
-    else {
-        return;
-    };
-    let wanted = Arc::new(plan::journal::placed(&known, open::attachment_id(spec, &observed.namespace), &seconds));
-    if journal::store(ctx, account, &observed.namespace, live, &wanted).await.is_ok() && live.journal.trouble.is_none()
-    {
-        done.placed = seconds.into_iter().map(|(play, _)| play).collect();
-    }
+    let chosen = std::mem::take(&mut done.chosen);
+    done.placed = chosen.iter().map(|(play, _)| Arc::clone(play)).collect();
+    progress.seconds.extend(chosen.into_iter().map(|(play, second)| (entry.to_owned(), play, second)));
 }
 
 async fn load_token(

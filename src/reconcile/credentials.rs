@@ -3,11 +3,11 @@
 use secrecy::SecretString;
 
 use super::context::Context;
-use super::live::{ApplicationKeys, Live, LiveCredentials};
+use super::live::{Live, LiveCredentials};
 use super::secret_access;
-use crate::adapters::targets::Service;
+use crate::adapters::targets::{Keys, Service};
 use crate::api::secret::SecretUse;
-use crate::api::v1alpha1::{AccountTarget, ScrobbleTarget, SecretKeyReference, SpotifyAccount, TargetType};
+use crate::api::v1alpha1::{AccountTarget, ScrobbleTarget, SpotifyAccount};
 use crate::domain::digest::{hexadecimal, keyed_hash};
 use crate::domain::name::ObjectName;
 use crate::plan::observed::{Lookup, TargetEntry};
@@ -41,33 +41,20 @@ async fn credentials(
     name: &ObjectName,
 ) -> Prepared {
     let mut versions = vec![name.to_string(), format!("{:?}", service.metadata.generation)];
-    let credential = match (&target.credentials_ref, service.spec.target_type.credentials_key()) {
-        (Some(reference), Some(usual)) => {
-            let secret = ObjectName::new(namespace, &reference.name);
-            let key = reference.key.as_deref().unwrap_or(usual);
-            Some(read(ctx, &secret, key, SecretUse::Credentials, &mut versions).await?)
-        }
-        _ => None,
-    };
-    let mut own = async |reference: &SecretKeyReference| {
+    let mut keys = Keys::default();
+    if let (Some(reference), Some(usual)) = (&target.credentials_ref, service.spec.target_type.credentials_key()) {
+        let secret = ObjectName::new(namespace, &reference.name);
+        let key = reference.key.as_deref().unwrap_or(usual);
+        keys.listener = Some(read(ctx, &secret, key, SecretUse::Credentials, &mut versions).await?);
+    }
+    for reference in service.spec.own_keys() {
         let secret = ObjectName::new(&name.namespace, &reference.name);
-        read(ctx, &secret, &reference.key, SecretUse::Target, &mut versions).await
-    };
-    let signing_key = match &service.spec.webhook {
-        Some(webhook) => Some(own(&webhook.signing_key_ref).await?),
-        None => None,
-    };
-    let application = match &service.spec.last_fm {
-        Some(settings) => Some(ApplicationKeys {
-            api_key: own(&settings.api_key_ref).await?,
-            shared_secret: own(&settings.shared_secret_ref).await?,
-        }),
-        None => None,
-    };
+        keys.own.push(read(ctx, &secret, &reference.key, SecretUse::Target, &mut versions).await?);
+    }
     let (target_ref, target_generation) = (target.target_ref.clone(), service.metadata.generation);
     // A webhook's receiver cannot be asked.
-    let id = credential.is_some().then(|| identify(&versions));
-    Ok(LiveCredentials { target_ref, target_generation, credential, signing_key, application, id })
+    let id = keys.listener.is_some().then(|| identify(&versions));
+    Ok(LiveCredentials { target_ref, target_generation, keys, id })
 }
 
 /// Reads a value and notes which version of which Secret it is from.
@@ -89,6 +76,7 @@ fn identify(versions: &[String]) -> String {
     hexadecimal(&keyed_hash(b"scrobble-operator.io/credentials-id", &parts)[..16])
 }
 
+/// Keeps what was read, and notes whether it is another key than before.
 pub(super) fn keep(
     ctx: &Context,
     account: &SpotifyAccount,
@@ -105,7 +93,7 @@ pub(super) fn keep(
         Ok(fresh) => {
             let renewed = live.credentials.get(&entry).is_some_and(|known| !known.same_values(&fresh));
             let uid = account.metadata.uid.as_deref().unwrap_or_default();
-            ctx.services.hold(uid, &entry, fresh.credential.as_ref());
+            ctx.services.hold(uid, &entry, fresh.keys.listener.as_ref());
             live.credentials.insert(entry.clone(), fresh);
             Ok(Credentials { renewed })
         }
@@ -121,18 +109,5 @@ pub(super) fn service(
     credentials: &LiveCredentials,
 ) -> Option<Service> {
     let url = target::url(scrobble_target)?;
-    match scrobble_target.spec.target_type {
-        TargetType::LastFm => {
-            let ApplicationKeys { api_key, shared_secret } = credentials.application.clone()?;
-            Some(Service::LastFm { url, api_key, shared_secret, session_key: credentials.credential.clone()? })
-        }
-        TargetType::ListenBrainz => Some(Service::ListenBrainz { url, token: credentials.credential.clone()? }),
-        TargetType::Webhook => Some(Service::Webhook {
-            url,
-            signing_key: credentials.signing_key.clone(),
-            target: name.to_string(),
-            listener: listener?.to_owned(),
-        }),
-        TargetType::Maloja => None,
-    }
+    Service::of(&scrobble_target.spec, url, &credentials.keys, name.to_string(), listener)
 }

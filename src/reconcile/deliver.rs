@@ -7,9 +7,9 @@ use super::context::Context;
 use super::services::{host_key, server_key};
 use super::{credentials, maloja};
 use crate::adapters::targets::{Scrobble, Service};
-use crate::api::v1alpha1::{ScrobbleTarget, TargetType};
+use crate::api::v1alpha1::ScrobbleTarget;
 use crate::domain::answer::{Delivery, Submission, Trouble};
-use crate::domain::journal::Journal;
+use crate::domain::ledger::Ledger;
 use crate::domain::play::Play;
 use crate::plan::observed::{Lookup, TargetEntry};
 use crate::plan::step::{Batch, TargetProgress};
@@ -25,7 +25,8 @@ pub(super) struct Place<'a> {
     pub(super) attachment: [u8; 6],
     pub(super) target: &'a ScrobbleTarget,
     pub(super) service: Service,
-    pub(super) journal: Arc<Journal>,
+    /// What the account's ledger tells.
+    pub(super) ledger: Ledger,
     /// The account's uid.
     pub(super) account: &'a str,
     /// The server's address.
@@ -36,12 +37,12 @@ pub(super) struct Place<'a> {
 /// Sends one target's requests one after the other and stops at the first that is not taken.
 pub(super) async fn deliver(ctx: &Context, place: Place<'_>, batches: Vec<Batch>) -> TargetProgress {
     let mut done = TargetProgress::default();
-    if place.target.spec.target_type == TargetType::Maloja {
+    if place.service.needs_free_second() {
         let plays = batches.into_iter().flat_map(|batch| batch.plays).collect();
         maloja::deliver(ctx, &place, plays, &mut done).await;
         return done;
     }
-    let turn = turn_key(&place).map(|key| ctx.services.turn(&key));
+    let turn = place.service.takes_turns().then(|| ctx.services.turn(&place.server));
     let started = Instant::now();
     for Batch { plays, last_try } in batches {
         let _turn = match &turn {
@@ -79,17 +80,6 @@ pub(super) async fn submit(ctx: &Context, place: &Place<'_>, scrobbles: &[Scrobb
 pub(super) fn may_call(ctx: &Context, place: &Place<'_>, done: &mut TargetProgress) -> bool {
     done.paused_until = ctx.services.paused_until(&place.host, ctx.clock.now());
     done.paused_until.is_none() && ctx.tenure.holds() && !ctx.stopping.is_cancelled()
-}
-
-/// Whose turn is waited for; none where requests may overlap. Last.fm and listenbrainz.org bear that; others may lose plays
-/// (Koito merges submissions of one song that arrive together).
-fn turn_key(place: &Place<'_>) -> Option<String> {
-    let hosted = place.host.ends_with("://api.listenbrainz.org");
-    match place.target.spec.target_type {
-        TargetType::LastFm => None,
-        TargetType::ListenBrainz if hosted => None,
-        TargetType::ListenBrainz | TargetType::Maloja | TargetType::Webhook => Some(place.server.clone()),
-    }
 }
 
 fn scrobbles(place: &Place<'_>, plays: &[Arc<Play>]) -> Vec<Scrobble> {
@@ -133,7 +123,7 @@ pub(super) fn place<'a>(
         attachment: open::attachment_id(spec, &observed.namespace),
         target,
         service: credentials::service(listener, target, name, held)?,
-        journal: live.journal.journal.clone().unwrap_or_default(),
+        ledger: account.status.as_ref().map(open::ledger).unwrap_or_default(),
         account: account.metadata.uid.as_deref().unwrap_or_default(),
         server: server_key(&url),
         host: host_key(&url),

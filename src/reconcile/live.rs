@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 
 use crate::adapters::kube::secrets::SecretContent;
+use crate::adapters::targets::Keys;
 use crate::api::v1alpha1::{NamespacedReference, SpotifyAccount, SpotifyAccountStatus};
 use crate::domain::journal::Journal;
 use crate::domain::play::Page;
@@ -33,37 +34,19 @@ pub struct LiveCredentials {
     pub target_ref: NamespacedReference,
     /// The target's generation then: another one may name another Secret.
     pub target_generation: Option<i64>,
-    /// The listener's key.
-    pub credential: Option<SecretString>,
-    /// The target's signing key.
-    pub signing_key: Option<SecretString>,
-    /// The keys of the application that a `LastFm` target is registered as.
-    pub application: Option<ApplicationKeys>,
+    /// The keys.
+    pub keys: Keys,
     /// Names the Secrets' versions, where the service can be asked about their values.
     pub id: Option<String>,
-}
-
-/// The keys of an application registered at Last.fm.
-#[derive(Clone)]
-pub struct ApplicationKeys {
-    /// The API key.
-    pub api_key: SecretString,
-    /// The secret that signs requests.
-    pub shared_secret: SecretString,
 }
 
 impl LiveCredentials {
     /// Whether the values are the same.
     pub fn same_values(&self, other: &Self) -> bool {
-        fn values(credentials: &LiveCredentials) -> [Option<&str>; 4] {
-            let application = credentials.application.as_ref();
-            [
-                credentials.credential.as_ref(),
-                credentials.signing_key.as_ref(),
-                application.map(|keys| &keys.api_key),
-                application.map(|keys| &keys.shared_secret),
-            ]
-            .map(|value| value.map(ExposeSecret::expose_secret))
+        fn values(credentials: &LiveCredentials) -> Vec<Option<&str>> {
+            let Keys { listener, own } = &credentials.keys;
+            let own = own.iter().map(|key| Some(key.expose_secret()));
+            std::iter::once(listener.as_ref().map(ExposeSecret::expose_secret)).chain(own).collect()
         }
         values(self) == values(other)
     }
@@ -204,6 +187,8 @@ fn version(account: &SpotifyAccount) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use secrecy::SecretString;
+
     use super::*;
 
     fn status(generation: i64) -> SpotifyAccountStatus {
@@ -213,13 +198,11 @@ mod tests {
     #[test]
     fn every_value_tells_credentials_apart() {
         let with = |values: [Option<&str>; 4]| {
-            let [credential, signing_key, api_key, shared_secret] = values.map(|it| it.map(SecretString::from));
-            let target_ref = NamespacedReference::default();
-            let application = match (api_key, shared_secret) {
-                (Some(api_key), Some(shared_secret)) => Some(ApplicationKeys { api_key, shared_secret }),
-                _ => None,
-            };
-            LiveCredentials { target_ref, target_generation: None, credential, signing_key, application, id: None }
+            let mut values = values.into_iter().map(|value| value.map(SecretString::from));
+            let listener = values.next().flatten();
+            let keys = Keys { listener, own: values.flatten().collect() };
+            let target_ref = NamespacedReference { name: "target".to_owned(), namespace: None };
+            LiveCredentials { target_ref, target_generation: None, keys, id: None }
         };
         let full = [Some("a"), Some("b"), Some("c"), Some("d")];
         assert!(with(full).same_values(&with(full)));

@@ -12,12 +12,14 @@ use crate::domain::answer::{Delivery, Shown, Submission, Trouble};
 use crate::domain::ledger::{Identity, Mark};
 use crate::domain::name::ObjectName;
 use crate::domain::play::Play;
-use crate::plan::maloja::{Choice, WINDOW_SECONDS, choose};
+use crate::plan::maloja::{Choice, WINDOW_SECONDS, choose, is_held_by, marks};
 use crate::plan::step::TargetProgress;
 use crate::plan::{Lookup, delivery, open, target};
 
 /// A slow server gets no further play in a pass after this.
 const PATIENCE: Duration = Duration::from_secs(45);
+/// How many seconds are chosen before they are written down: fewer than the ledger remembers.
+const CHOSEN_AT_ONCE: usize = 24;
 /// How long is waited for one's turn at the server.
 const TURN_PATIENCE: Duration = Duration::from_secs(20);
 
@@ -50,28 +52,27 @@ pub(super) async fn deliver(ctx: &Context, place: &Place<'_>, plays: Vec<Arc<Pla
 async fn one(ctx: &Context, place: &Place<'_>, play: &Arc<Play>, done: &mut TargetProgress) -> Option<Submission> {
     let identity = Identity::of_play(play);
     let own = open::sent_time(place.target, play).as_second();
-    let known = place.journal.find(&identity).and_then(|entry| entry.standing(place.attachment));
-    let recorded = known.and_then(crate::domain::journal::Standing::wait).and_then(|wait| wait.second);
+    let recorded = place.ledger.placed(place.attachment, &identity);
     let mut shown = match place.service.shown(&ctx.http, own, own + WINDOW_SECONDS - 1).await {
         Some(Ok(shown)) => shown,
         Some(Err(answer)) => return Some(Submission::all(1, &not_sent(answer))),
         None => Vec::new(),
     };
-    // Seconds that were chosen in this pass and not sent to yet.
-    shown.extend(done.chosen.iter().map(|(_, second)| Shown {
-        second: *second,
-        title: String::new(),
-        artists: Vec::new(),
-    }));
-    let explained = explained(ctx, place, play, &identity);
+    let others = others(ctx, place, play, &identity, own);
+    // Seconds that somebody of ours is about to send to, or has written down: two plays never have the same one.
+    let reserved = others.iter().filter(|other| other.reserves);
+    shown.extend(reserved.map(|other| Shown { second: other.second, title: String::new(), artists: Vec::new() }));
+    let explained: Vec<i64> = others.iter().filter(|other| other.explains).map(|other| other.second).collect();
     Some(match choose(play, own, recorded, &shown, &explained) {
         Choice::AlreadyThere => Submission::all(1, &Delivery::AlreadyThere),
-        Choice::Full => {
-            let reason = "every second of the minute after the play is taken by other tracks".to_owned();
-            Submission::all(1, &Delivery::Never { reason })
-        }
+        Choice::Full => Submission::all(1, &waits()),
+        Choice::Send { .. } if is_held(ctx, place, play) => Submission::all(1, &waits()),
         Choice::Send { second } if second != own && recorded != Some(second) => {
-            done.chosen.push((Arc::clone(play), second));
+            // The rest is chosen once these are written down.
+            if done.chosen.len() < CHOSEN_AT_ONCE {
+                ctx.services.note(&place.server, sent(place, &identity, second));
+                done.chosen.push((Arc::clone(play), second));
+            }
             return None;
         }
         Choice::Send { second } => {
@@ -80,10 +81,50 @@ async fn one(ctx: &Context, place: &Place<'_>, play: &Arc<Play>, done: &mut Targ
             let submission = submit(ctx, place, &[Scrobble { play: play.as_ref().clone(), timestamp }]).await;
             if submission == Submission::all(1, &Delivery::Accepted) {
                 ctx.services.succeeded(&place.server);
+            } else if submission == Submission::all(1, &waits()) {
+                ctx.services.overtake(&place.server, play);
             }
             submission
         }
     })
+}
+
+/// The play waits for another one to get through.
+fn waits() -> Delivery {
+    Delivery::NotNow { retry_after: None, trouble: Trouble::SecondTaken }
+}
+
+/// Whether a play must not be sent because of another one whose second was taken, by any account of the server. Until one
+/// has got through since this process began, what statuses tell counts, too.
+fn is_held(ctx: &Context, place: &Place<'_>, play: &Play) -> bool {
+    if ctx.services.overtaken(&place.server).iter().any(|refused| is_held_by(play, refused)) {
+        return true;
+    }
+    if ctx.services.successes(&place.server) > 0 {
+        return false;
+    }
+    let marks = marks(play);
+    let told = ctx.catalogue.accounts(&|account| {
+        let entries = account.spec.targets.iter().filter(|entry| shared(ctx, place, account, entry).is_some());
+        let held = |entry: &AccountTarget| account.status.as_ref()?.target(&entry.name).map(|known| &known.held_back);
+        entries.filter_map(held).flatten().any(|mark| marks.contains(mark))
+    });
+    !told.is_empty()
+}
+
+/// The target of an account's entry, if it leads to the same server.
+fn shared(
+    ctx: &Context,
+    place: &Place<'_>,
+    account: &SpotifyAccount,
+    entry: &AccountTarget,
+) -> Option<Arc<ScrobbleTarget>> {
+    let namespace = account.metadata.namespace.as_deref().unwrap_or_default();
+    let name = ObjectName::new(entry.target_ref.namespace_or(namespace), &entry.target_ref.name);
+    match ctx.catalogue.target(&name) {
+        Lookup::Found(target) if server(&target).as_deref() == Some(&place.server) => Some(target),
+        _ => None,
+    }
 }
 
 /// An answer to the look: nothing was sent, so nothing is unknown.
@@ -98,49 +139,64 @@ fn sent(place: &Place<'_>, identity: &Identity, second: i64) -> Sent {
     Sent { account: place.account.to_owned(), title: identity.title, played_ms: identity.played_ms, second }
 }
 
-/// Seconds at which the same track stands because of another play that we know of: of this account, whose chosen seconds
-/// the journal remembers; of others that scrobble to the same server; and what this process has sent there.
-fn explained(ctx: &Context, place: &Place<'_>, play: &Play, identity: &Identity) -> Vec<i64> {
-    let other = |title: u32, played_ms: i64| title == identity.title && played_ms != identity.played_ms;
-    let placed = place.journal.placed.iter().filter(|placed| placed.attachment == place.attachment);
-    let placed = placed.filter(|placed| other(placed.title, placed.played_ms)).map(|placed| placed.second);
-    let remembered = ctx.services.sent(&place.server, identity.title).into_iter();
-    let remembered = remembered
-        .filter(|sent| sent.account != place.account || other(sent.title, sent.played_ms))
-        .map(|sent| sent.second);
-    placed.chain(remembered).chain(of_others(ctx, place, play, identity)).collect()
+/// The second of another play that we know of.
+struct Other {
+    second: i64,
+    /// The same track is found there because of it.
+    explains: bool,
+    /// It may be sent there at any time.
+    reserves: bool,
 }
 
-/// Where other accounts' plays of the same track stand, as their ledgers tell.
-fn of_others(ctx: &Context, place: &Place<'_>, play: &Play, identity: &Identity) -> Vec<i64> {
-    let shares = |account: &SpotifyAccount, entry: &AccountTarget| {
-        let namespace = account.metadata.namespace.as_deref().unwrap_or_default();
-        let name = ObjectName::new(entry.target_ref.namespace_or(namespace), &entry.target_ref.name);
-        match ctx.catalogue.target(&name) {
-            Lookup::Found(target) if server(&target).as_deref() == Some(&place.server) => Some(target),
-            _ => None,
+/// What is known of other plays in the minute from a play's own second on: of this account and of others that scrobble to
+/// the same server, from their ledgers; and what this process has sent there, or is about to.
+fn others(ctx: &Context, place: &Place<'_>, play: &Play, identity: &Identity, own: i64) -> Vec<Other> {
+    let window = own..own + WINDOW_SECONDS;
+    let mut others: Vec<Other> = Vec::new();
+    for sent in ctx.services.sent(&place.server, window.clone()) {
+        let is_this =
+            sent.account == place.account && sent.title == identity.title && sent.played_ms == identity.played_ms;
+        if !is_this {
+            others.push(Other { second: sent.second, explains: sent.title == identity.title, reserves: true });
         }
-    };
-    let others = ctx.catalogue.accounts(&|account| {
+    }
+    for placed in place.ledger.placed.iter().filter(|placed| placed.attachment == place.attachment) {
+        if (placed.title, placed.played_ms) != (identity.title, identity.played_ms) {
+            others.push(Other { second: placed.second, explains: placed.title == identity.title, reserves: true });
+        }
+    }
+    others.extend(of_other_accounts(ctx, place, play, identity));
+    others.retain(|other| window.contains(&other.second));
+    others
+}
+
+fn of_other_accounts(ctx: &Context, place: &Place<'_>, play: &Play, identity: &Identity) -> Vec<Other> {
+    let accounts = ctx.catalogue.accounts(&|account| {
         account.metadata.uid.as_deref() != Some(place.account)
-            && account.spec.targets.iter().any(|entry| shares(account, entry).is_some())
+            && account.spec.targets.iter().any(|entry| shared(ctx, place, account, entry).is_some())
     });
-    let mut seconds = Vec::new();
-    for account in others {
+    let mut others = Vec::new();
+    for account in accounts {
         let namespace = account.metadata.namespace.as_deref().unwrap_or_default();
         let ledger = account.status.as_ref().map(open::ledger).unwrap_or_default();
         for entry in &account.spec.targets {
-            let Some(target) = shares(&account, entry) else { continue };
-            let Some(position) = ledger.position(open::attachment_id(entry, namespace)) else { continue };
+            let Some(target) = shared(ctx, place, &account, entry) else { continue };
+            let attachment = open::attachment_id(entry, namespace);
+            let Some(position) = ledger.position(attachment) else { continue };
+            others.extend(ledger.placed.iter().filter(|placed| placed.attachment == attachment).map(|placed| Other {
+                second: placed.second,
+                explains: placed.title == identity.title,
+                reserves: true,
+            }));
             let there = ledger.rows.iter().filter(|row| row.title == identity.title);
             for row in there.filter(|row| row.marks.get(position) == Some(&Mark::Delivered)) {
                 let played_at = jiff::Timestamp::from_millisecond(row.played_ms).unwrap_or(play.played_at);
-                let theirs = Play { played_at, ..play.clone() };
-                seconds.push(open::sent_time(&target, &theirs).as_second());
+                let second = open::sent_time(&target, &Play { played_at, ..play.clone() }).as_second();
+                others.push(Other { second, explains: true, reserves: false });
             }
         }
     }
-    seconds
+    others
 }
 
 fn server(scrobble_target: &ScrobbleTarget) -> Option<String> {

@@ -168,9 +168,14 @@ async fn pass(watched: &Arc<SpotifyAccount>, name: &ObjectName, ctx: &Arc<Contex
         let looks = due == Due::Poll && progress.token.is_none();
         let _permit = if looks { ctx.polls.acquire().await.ok() } else { None };
         let refreshes = steps.iter().any(|step| matches!(step, plan::Step::Refresh { .. }));
+        let places = steps.iter().any(|step| matches!(step, plan::Step::Place { .. }));
         act::act(ctx, &account, &observed, steps, live, &mut progress).await;
         if !progress.deliveries.is_empty() {
             failpoint::reached("delivered", &account).await;
+        }
+        if places {
+            let placing = progress.before_placing();
+            settle_and_record(ctx, live, &mut account, &mut stored, name, elders, &placing).await?;
         }
         live.follow(&mut account);
         if refreshes && matches!(progress.refresh, Some(RefreshOutcome::Refreshed { .. })) {

@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use crate::domain::digest::keyed_hash;
+use crate::domain::play::Play;
 
 /// How many of the last plays of a server are remembered.
 const REMEMBERED: usize = 500;
@@ -26,6 +27,8 @@ struct Server {
     paused_until: Option<Timestamp>,
     successes: u64,
     sent: VecDeque<Sent>,
+    /// Plays whose second was taken when they were sent, since the last one that got through.
+    overtaken: Vec<Arc<Play>>,
 }
 
 /// A play that was sent.
@@ -69,9 +72,22 @@ impl Services {
         self.of().get(host).and_then(|server| server.paused_until).filter(|until| *until > now)
     }
 
-    /// A play got through.
+    /// A play got through: those whose second was taken before hold nothing back any more.
     pub fn succeeded(&self, server: &str) {
-        self.of().entry(server.to_owned()).or_default().successes += 1;
+        let mut servers = self.of();
+        let server = servers.entry(server.to_owned()).or_default();
+        server.successes += 1;
+        server.overtaken.clear();
+    }
+
+    /// The second of a play was taken when it was sent.
+    pub fn overtake(&self, server: &str, play: &Arc<Play>) {
+        self.of().entry(server.to_owned()).or_default().overtaken.push(Arc::clone(play));
+    }
+
+    /// Plays whose second was taken since the last one got through.
+    pub fn overtaken(&self, server: &str) -> Vec<Arc<Play>> {
+        self.of().get(server).map(|server| server.overtaken.clone()).unwrap_or_default()
     }
 
     /// How many plays got through since this process began.
@@ -79,7 +95,7 @@ impl Services {
         self.of().get(server).map_or(0, |server| server.successes)
     }
 
-    /// Remembers a play that is about to be sent.
+    /// Remembers a play and the second at which it is about to be sent: nobody else of ours takes that second.
     pub fn note(&self, server: &str, sent: Sent) {
         let mut servers = self.of();
         let known = &mut servers.entry(server.to_owned()).or_default().sent;
@@ -88,11 +104,11 @@ impl Services {
         known.drain(..surplus);
     }
 
-    /// The plays of a title that were sent to a server.
-    pub fn sent(&self, server: &str, title: u32) -> Vec<Sent> {
+    /// The plays that were sent to seconds of a server, or are about to be.
+    pub fn sent(&self, server: &str, seconds: std::ops::Range<i64>) -> Vec<Sent> {
         let servers = self.of();
         let known = servers.get(server).map(|server| &server.sent);
-        known.into_iter().flatten().filter(|sent| sent.title == title).cloned().collect()
+        known.into_iter().flatten().filter(|sent| seconds.contains(&sent.second)).cloned().collect()
     }
 
     /// An account holds a listener's key.

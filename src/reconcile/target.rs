@@ -27,14 +27,9 @@ pub async fn reconcile_target(
         }
     };
     let name = ObjectName::new(target.namespace().unwrap_or_default(), target.name_any());
-    let references = [
-        target.spec.last_fm.as_ref().map(|settings| &settings.api_key_ref),
-        target.spec.last_fm.as_ref().map(|settings| &settings.shared_secret_ref),
-        target.spec.webhook.as_ref().map(|settings| &settings.signing_key_ref),
-    ];
     let mut secrets = Ok(());
-    for reference in references {
-        secrets = secrets.and(check(&ctx, &name, reference, SecretUse::Target).await);
+    for reference in target.spec.own_keys() {
+        secrets = secrets.and(check(&ctx, &name, Some(reference), SecretUse::Target).await);
     }
     let users = ctx.catalogue.accounts(&|account| {
         let namespace = account.namespace().unwrap_or_default();

@@ -49,6 +49,26 @@ fn the_source_keeps_the_layers() {
     assert!(found.is_empty(), "{} broken rules:\n{}", found.len(), found.join("\n"));
 }
 
+/// Another type of target is one file of `adapters/targets`, one variant there and in the API, one block of settings.
+/// Nothing else knows one type from another, but for rules that a service publishes and that are known before anything is
+/// sent, and what is told of a shared Maloja.
+#[test]
+fn types_of_targets_are_told_apart_in_the_api_and_their_adapters_alone() {
+    let known = ["src/api/v1alpha1/target.rs", "src/plan/acceptance.rs", "src/plan/target.rs"];
+    let mut sources = Vec::new();
+    files(&root().join("src"), &mut sources);
+    let named = |path: &Path| {
+        let source = fs::read_to_string(path).unwrap();
+        let production = source.split("#[cfg(test)]").next().unwrap_or_default();
+        ["LastFm", "ListenBrainz", "Maloja", "Webhook"].iter().any(|kind| {
+            production.contains(&format!("TargetType::{kind}")) || production.contains(&format!("Service::{kind}"))
+        })
+    };
+    let mut found: Vec<String> = sources.iter().filter(|path| named(path)).map(|path| relative(path)).collect();
+    found.retain(|path| !path.starts_with("src/adapters/targets/") && !path.contains("/tests"));
+    assert_eq!(found, known, "adding a type must not touch other files than its own");
+}
+
 #[test]
 fn every_layer_has_sources() {
     for layer in rules::folders() {

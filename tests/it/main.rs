@@ -19,6 +19,7 @@ mod connect;
 mod control_plane;
 mod conversion;
 mod documents;
+mod maloja;
 mod secrecy;
 mod soak;
 mod world;

@@ -17,6 +17,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::http::GuardedClient;
+use crate::api::v1alpha1::{ScrobbleTargetSpec, TargetType};
 use crate::domain::answer::{Delivery, Shown, Submission, Submitted};
 use crate::domain::play::Play;
 
@@ -75,6 +76,15 @@ impl Submitted {
     }
 }
 
+/// The keys that a request to a service needs.
+#[derive(Clone, Default)]
+pub struct Keys {
+    /// The listener's.
+    pub listener: Option<SecretString>,
+    /// The target's own, in the order of its spec.
+    pub own: Vec<SecretString>,
+}
+
 /// A play with the time that is sent for it, in whole seconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scrobble {
@@ -85,6 +95,46 @@ pub struct Scrobble {
 }
 
 impl Service {
+    /// The service that a target stands for. `target` is its `namespace/name`, `listener` the Spotify account id; none
+    /// where a key is missing.
+    pub fn of(
+        spec: &ScrobbleTargetSpec,
+        url: Url,
+        keys: &Keys,
+        target: String,
+        listener: Option<&str>,
+    ) -> Option<Self> {
+        let mut own = keys.own.iter().cloned();
+        Some(match spec.target_type {
+            TargetType::LastFm => Self::LastFm {
+                url,
+                api_key: own.next()?,
+                shared_secret: own.next()?,
+                session_key: keys.listener.clone()?,
+            },
+            TargetType::ListenBrainz => Self::ListenBrainz { url, token: keys.listener.clone()? },
+            TargetType::Maloja => Self::Maloja { url, api_key: keys.listener.clone()? },
+            TargetType::Webhook => {
+                Self::Webhook { url, signing_key: own.next(), target, listener: listener?.to_owned() }
+            }
+        })
+    }
+
+    /// Whether requests must not overlap: only Last.fm and listenbrainz.org are known to bear it. Koito merges submissions
+    /// of one song that arrive together.
+    pub fn takes_turns(&self) -> bool {
+        match self {
+            Self::LastFm { .. } => false,
+            Self::ListenBrainz { url, .. } => url.host_str() != Some("api.listenbrainz.org"),
+            Self::Maloja { .. } | Self::Webhook { .. } => true,
+        }
+    }
+
+    /// Whether a play needs a second of its own, which is to be looked for before it is sent.
+    pub fn needs_free_second(&self) -> bool {
+        matches!(self, Self::Maloja { .. })
+    }
+
     /// Sends plays: in one request where the service takes batches, else one by one until one is not taken.
     pub async fn submit(&self, http: &GuardedClient, scrobbles: &[Scrobble]) -> Submitted {
         self.submit_within(DEADLINE, http, scrobbles).await

@@ -79,8 +79,8 @@ reasons! {
         "The calls allowed per day do not suffice for this listening; raise `dailyCalls` or share the app among fewer accounts.",
     NoSeatLeft: "The plan has no seat left; raise `seats`, or name a `fallback`.",
     JournalFull:
-        "Too many plays wait; the oldest wait is reported and nothing more is accepted until a target takes some.",
-    JournalUnreadable: "The journal Secret cannot be read as what the operator wrote; restore or remove it.",
+        "The journal of waiting plays is nearly full; when it is, plays are lost once Spotify no longer shows them. Mend the target, or remove its entry.",
+    JournalUnreadable: "The journal Secret holds plays that this version cannot read, set aside under its keys `unreadable…`; go back to the version that wrote them, or keep a copy and remove these keys, then request a read.",
     ConfigurationInvalid: "Fields contradict each other in a way that the schema cannot see; the message names them.",
     AddressRefused:
         "A URL leads to a private, loopback or link-local address that `--allow-private-targets` does not name.",

@@ -60,6 +60,11 @@ pub struct AccountTargetStatus {
     #[schemars(length(max = 64))]
     pub credentials_id: Option<String>,
 
+    /// What plays hold back whose second another track has taken at a Maloja, for all accounts of that server. Opaque.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(max = 16)), extend("x-kubernetes-list-type" = "atomic"))]
+    pub held_back: Vec<String>,
+
     /// Plays given up because too many waited.
     #[schemars(range(min = 0))]
     pub dropped_total: i64,

@@ -180,6 +180,35 @@ impl TargetType {
             Self::Webhook => None,
         }
     }
+
+    /// The service's own URL, where there is one service of the type.
+    pub const fn own_url(self) -> Option<&'static str> {
+        match self {
+            Self::LastFm => Some("https://ws.audioscrobbler.com/2.0/"),
+            Self::ListenBrainz => Some("https://api.listenbrainz.org"),
+            Self::Maloja | Self::Webhook => None,
+        }
+    }
+}
+
+impl ScrobbleTargetSpec {
+    /// The most plays of one request: Last.fm's own bound (last.fm/api, "track.scrobble"), what `listenBrainz` says, or one.
+    pub fn batch_size(&self) -> usize {
+        match self.target_type {
+            TargetType::LastFm => 50,
+            TargetType::ListenBrainz => {
+                let size = self.listen_brainz.as_ref().map_or(ListenBrainz::default().batch_size, |it| it.batch_size);
+                usize::try_from(size).unwrap_or(1).max(1)
+            }
+            TargetType::Maloja | TargetType::Webhook => 1,
+        }
+    }
+
+    /// The keys of the target's own, which are the same for all listeners.
+    pub fn own_keys(&self) -> Vec<&SecretKeyReference> {
+        let last_fm = self.last_fm.iter().flat_map(|settings| [&settings.api_key_ref, &settings.shared_secret_ref]);
+        last_fm.chain(self.webhook.iter().map(|settings| &settings.signing_key_ref)).collect()
+    }
 }
 
 /// The time a play is given.

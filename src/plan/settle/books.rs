@@ -1,5 +1,6 @@
 //! What is kept about plays: ledger, journal and counts, from what became of them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -8,14 +9,16 @@ use super::targets::known_or_new;
 use crate::api::condition::whole_seconds;
 use crate::api::v1alpha1::{AccountTarget, AccountTargetStatus, SpotifyAccount, SpotifyAccountStatus, SyncStatus};
 use crate::domain::answer::{Delivery, Submission, Trouble};
-use crate::domain::journal::{AttachmentId, Entry, Journal, Placed, Standing, Wait};
-use crate::domain::ledger::{Identity, Ledger, Mark};
+use crate::domain::journal::{AttachmentId, Entry, Journal, Standing, Wait};
+use crate::domain::ledger::{Identity, Ledger, Mark, Placed};
 use crate::domain::play::{Page, Play};
 use crate::plan::observed::Observed;
 use crate::plan::open::{OpenPlay, Sources, attachment_id, open_plays};
 use crate::plan::step::{Progress, TargetProgress};
-use crate::plan::{delivery, journal, reference, schedule};
+use crate::plan::{delivery, journal, maloja, reference, schedule};
 
+/// So much is shown of what parked plays hold back.
+const MOST_HELD_BACK: usize = 64;
 /// Why a play was refused is told in so many characters.
 const LONGEST_REASON: usize = 200;
 
@@ -53,6 +56,10 @@ pub(super) fn mark(
         if let Some(position) = books.ledger.position(id) {
             state.attached_time = Some(whole_seconds(books.ledger.attachments[position].attached_time()));
         }
+        for (_, play, second) in progress.seconds.iter().filter(|(entry, ..)| *entry == target.name) {
+            let Identity { title, played_ms, .. } = Identity::of_play(play);
+            books.ledger.place(Placed { attachment: id, title, played_ms, second: *second });
+        }
         let accepted = note(books, id, progress.deliveries.get(&target.name), &mut state);
         if accepted > 0 {
             sync.scrobbled_total += accepted;
@@ -83,6 +90,10 @@ pub(super) fn mark(
         state.dropped_total += drop_unkept(books, id, &unkept);
         let is_refused = |standing: &Standing| matches!(standing, Standing::Quarantined { .. });
         state.quarantined = count(books.journal.count(id, is_refused));
+        let parked = |standing: &Standing| standing.wait().is_some_and(|wait| wait.parked);
+        let parked = books.journal.entries.iter().filter(|entry| entry.standing(id).is_some_and(parked));
+        let held_back: BTreeSet<String> = parked.flat_map(|entry| maloja::marks(&entry.play)).collect();
+        state.held_back = held_back.into_iter().take(MOST_HELD_BACK).collect();
         if state.quarantined == 0 {
             state.last_quarantine_reason = None;
         }
@@ -130,7 +141,7 @@ fn note(
                     change(books, id, play, |wait| wait.failures = wait.failures.saturating_add(1));
                 }
                 Delivery::NotNow { trouble: Trouble::SecondTaken, .. } => {
-                    change(books, id, play, |wait| *wait = Wait { parked: true, second: None, ..*wait });
+                    change(books, id, play, |wait| wait.parked = true);
                 }
                 Delivery::NotNow { .. }
                 | Delivery::CredentialsRefused
@@ -214,15 +225,6 @@ pub(super) fn emptied(journal: &Journal, ledger: &Ledger, account: &SpotifyAccou
         .map(|(target, _)| attachment_id(target, &observed.namespace))
         .collect();
     let mut emptied = journal.clone();
-    for entry in &journal.entries {
-        for (id, standing) in &entry.places {
-            let Some(wait) = standing.wait().filter(|_| is_done(ledger, *id, entry)) else { continue };
-            if let Some(second) = wait.second {
-                let Identity { title, played_ms, .. } = entry.identity;
-                emptied.place(Placed { attachment: *id, title, played_ms, second });
-            }
-        }
-    }
     emptied
         .retain(|entry, id, standing| ids.contains(&id) && !(standing.wait().is_some() && is_done(ledger, id, entry)));
     emptied

@@ -6,6 +6,7 @@ use super::{Verdict, expiry, verdict};
 use crate::api::condition::{
     ConditionStatus, ConditionType, Reason, find_condition, is_condition_true, remove_condition, set_condition,
 };
+use crate::api::secret::JOURNAL_SECRET_PREFIX;
 use crate::api::v1alpha1::{BreakerState, HistoryOutcome, SpotifyAccount, SpotifyAccountStatus};
 use crate::domain::journal::Journal;
 use crate::plan::journal::nearly_full;
@@ -291,7 +292,8 @@ pub(super) fn journal_problem(before: &SpotifyAccountStatus, observed: &Observed
         return Some(Problem::target(Reason::JournalUnreadable, message));
     }
     let told = find_condition(&before.conditions, ConditionType::Ready).filter(|_| view.journal.is_none())?;
-    let reason = Reason::from_name(&told.reason).filter(|_| told.message.starts_with(NAME))?;
+    let is_its = told.message.starts_with(NAME) || told.message.contains(JOURNAL_SECRET_PREFIX);
+    let reason = Reason::from_name(&told.reason).filter(|_| is_its)?;
     Some(Problem::target(reason, told.message.clone()))
 }
 

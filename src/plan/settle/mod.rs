@@ -193,7 +193,8 @@ fn settle_sync(
     let looked = progress.journal == Some(Ok(()));
     // Plays that wait may have become too old to be sent at all.
     let offers = matches!(progress.due, Some(Due::Deliver(time)) if time <= now);
-    if read.is_none() && progress.deliveries.is_empty() && !retries && !looked && !offers {
+    let places = !progress.seconds.is_empty();
+    if read.is_none() && progress.deliveries.is_empty() && !retries && !looked && !offers && !places {
         return None;
     }
     let before = open::ledger(status);

@@ -24,5 +24,6 @@ mod refused_tokens;
 mod states;
 mod stops;
 mod trouble;
+mod waiting;
 mod world;
 mod writes;

@@ -176,12 +176,13 @@ fn an_entry_must_fit_its_target() {
     };
     assert_eq!(fitting(true, TargetType::ListenBrainz), Ok(()));
     assert_eq!(fitting(true, TargetType::LastFm), Ok(()));
+    assert_eq!(fitting(true, TargetType::Maloja), Ok(()));
     assert_eq!(fitting(false, TargetType::Webhook), Ok(()));
     for (credentials, kind, remedy) in [
         (false, TargetType::ListenBrainz, "name the listener's key in credentialsRef"),
         (false, TargetType::LastFm, "name the listener's key in credentialsRef"),
         (true, TargetType::Webhook, "remove credentialsRef"),
-        (true, TargetType::Maloja, "does not deliver to type Maloja yet"),
+        (false, TargetType::Maloja, "name the listener's key in credentialsRef"),
     ] {
         let (reason, condition, message) = fitting(credentials, kind).unwrap_err();
         assert_eq!((reason, condition), (Reason::ConfigurationInvalid, ConditionType::Synced), "{kind:?}");

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use super::accounts::{AccountSentence, StatusQuestion, account, hours, minutes, seconds, start};
-use super::observations::{target, token};
+use super::observations::token;
 use super::plays::{evening, play};
 use super::world::{Deed, Exchange, Script, World};
 use crate::api::condition::{ConditionType, Reason};
-use crate::api::v1alpha1::TargetType;
 use crate::domain::answer::{ApiAnswer, Delivery, Forbidden, Refusal, Submission, Trouble};
 use crate::domain::name::ObjectName;
 use crate::domain::token::Flow;
@@ -277,18 +276,6 @@ fn a_target_that_goes_away_is_told_at_once() {
     world.pass();
     assert_eq!(world.status().condition(ConditionType::Ready), "False TargetNotFound");
     assert_eq!(world.status().condition(ConditionType::Synced), "True Succeeded");
-}
-
-#[test]
-fn a_type_that_is_not_served_yet_is_said_and_costs_nothing() {
-    let mut world = World::of(account().with_target("maloja").with_hook("hook"));
-    world.surroundings.targets[0].target = Lookup::Found(Arc::new(target("maloja", TargetType::Maloja)));
-    world.pages.then = ApiAnswer::Found(Arc::new(evening(3, world.now)));
-    world.run_for(hours(2));
-    assert_eq!(world.status().condition(ConditionType::Ready), "False ConfigurationInvalid");
-    assert!(world.reads() <= 8, "{} reads in two hours", world.reads());
-    assert_eq!(world.sent("hook").len(), 3);
-    assert_eq!(world.count(|deed| *deed == Deed::Prepared("maloja".to_owned())), 0);
 }
 
 #[test]

@@ -23,6 +23,28 @@ pub enum Error {
         /// How it ended.
         status: String,
     },
+    /// The folder of the Python environment does not hold Maloja.
+    #[error("{} does not hold bin/maloja: run `make tools`, or unset SCROBBLE_OPERATOR_MALOJA to have it installed", folder.display())]
+    MalojaMissing {
+        /// The folder that was looked into.
+        folder: PathBuf,
+    },
+    /// `tools/maloja` failed; it has said why on standard error.
+    #[error("tools/maloja failed ({status}): what it printed says what is missing and how to get it")]
+    MalojaInstallation {
+        /// How it ended.
+        status: String,
+    },
+    /// A server gave another answer than was asked for.
+    #[error("could not {action}: the answer was {status}, {body}")]
+    Answer {
+        /// What was attempted.
+        action: String,
+        /// The HTTP status.
+        status: u16,
+        /// The body.
+        body: String,
+    },
     /// A file, folder, process or socket of this machine refused.
     #[error("could not {action}")]
     Io {

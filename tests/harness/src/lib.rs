@@ -12,6 +12,7 @@
 //! | [`install`] | the chart, installed by helm |
 //! | [`operator`] | the operator under test |
 //! | [`simulator`] | the simulated services, as a process |
+//! | [`maloja`] | a real Maloja, and what may stand between it and its clients |
 //! | [`wait`] | waiting for a condition, with a deadline |
 //!
 //! Nothing here belongs to one async runtime: a test's runtime may end while the shared control plane goes on.
@@ -25,6 +26,7 @@ pub mod control_plane;
 pub mod error;
 pub mod folder;
 pub mod install;
+pub mod maloja;
 pub mod namespace;
 pub mod operator;
 pub mod port;
@@ -38,6 +40,7 @@ pub use command::Output;
 pub use control_plane::{ControlPlane, Options};
 pub use error::Error;
 pub use install::{Chart, Installation};
+pub use maloja::{Maloja, MalojaProxy, MalojaScrobble};
 pub use namespace::TestNamespace;
 pub use operator::{Operator, OperatorProcess};
 pub use simulator::SimulatorProcess;
