@@ -13,7 +13,7 @@ use crate::api::condition::Reason;
 use crate::api::v1alpha1::{
     AccountTarget, AccountTargetStatus, ScrobbleTarget, SpotifyAccount, SpotifyAccountStatus, TargetState,
 };
-use crate::domain::answer::{ApiAnswer, Delivery, Submission, Trouble};
+use crate::domain::answer::{ApiAnswer, Delivery, Submission, Submitted, Trouble};
 use crate::domain::journal::Journal;
 use crate::domain::ledger::{Ledger, Mark};
 use crate::domain::play::{Page, Play};
@@ -26,6 +26,8 @@ const FAILURES_OF_A_BATCH: u8 = 3;
 const PLACINGS_IN_A_PASS: u32 = 3;
 /// How long a target that refuses the listener's key, or wants no more, is left alone.
 pub const REFUSED_WAIT: SignedDuration = SignedDuration::from_hours(1);
+/// How long a service is left alone that asks to wait and does not say for how long.
+pub(super) const RATE_LIMITED_WAIT: SignedDuration = SignedDuration::from_mins(1);
 
 /// The page that plays are taken from: the one of this pass, or the one that waits.
 pub(super) fn page<'a>(observed: &'a Observed, progress: &'a Progress) -> Option<&'a Arc<Page>> {
@@ -67,22 +69,18 @@ pub(super) fn up_to_date(
 /// What is left to do for the plays that are known: check credentials, look around, write seconds down, send.
 pub(super) fn steps(account: &SpotifyAccount, observed: &Observed, progress: &Progress, now: Timestamp) -> Vec<Step> {
     let Some(journal) = journal(observed) else { return Vec::new() };
-    let checks: Vec<Step> = usable(account, observed, progress)
-        .filter(|(_, _, entry)| needs_check(account, entry, progress))
-        .map(|(_, _, entry)| Step::Verify { entry: entry.entry.clone() })
-        .collect();
-    if !checks.is_empty() {
-        return checks;
-    }
     let ledger = up_to_date(account, observed, progress, &journal, now);
     let page = page(observed, progress).map(AsRef::as_ref);
     let sources =
         Sources { ledger: &ledger, page, journal: &journal, retry: schedule::retry_requested(account).is_some() };
     usable(account, observed, progress)
-        .filter(|(_, _, entry)| may_send(account, entry, progress, now))
         .filter_map(|(target, found, entry)| {
+            if needs_check(account, entry, progress) {
+                return Some(Step::Verify { entry: entry.entry.clone() });
+            }
             let open = || open_plays(account, target, &observed.namespace, &sources);
-            step(account, target, found, entry, progress, &open, now)
+            let may_send = may_send(account, entry, progress, now);
+            may_send.then(|| step(account, target, found, entry, progress, &open, now)).flatten()
         })
         .collect()
 }
@@ -248,6 +246,20 @@ pub fn judged(submission: Submission, last_try: bool) -> Submission {
                 .collect(),
         ),
         other => other,
+    }
+}
+
+/// How long nobody is to call a service's host after this answer. Receivers of webhooks have limits of their own.
+pub fn pause(target: &ScrobbleTarget, submitted: &Submitted) -> Option<SignedDuration> {
+    let asks = |delivery: &Delivery| match delivery {
+        Delivery::NotNow { retry_after, trouble: Trouble::RateLimited } => retry_after.or(Some(RATE_LIMITED_WAIT)),
+        _ => None,
+    };
+    match &submitted.submission {
+        Submission::Each(deliveries) if target.spec.webhook.is_none() => {
+            submitted.pause.max(deliveries.iter().filter_map(asks).max())
+        }
+        _ => submitted.pause,
     }
 }
 

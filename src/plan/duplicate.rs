@@ -1,15 +1,25 @@
 //! Two accounts of one listener: the older one serves a target that both name with the same credentials.
 
 use super::reference::seniority;
-use crate::api::v1alpha1::{AccountTarget, SpotifyAccount};
+use crate::api::v1alpha1::{AccountTarget, SpotifyAccount, TargetState};
 
-/// Whether another account is older and of the same Spotify user, as far as both have been told.
-pub fn is_older_twin(other: &SpotifyAccount, account: &SpotifyAccount) -> bool {
-    let user = |account: &SpotifyAccount| account.status.as_ref()?.authorization.as_ref()?.spotify_account_id.clone();
+/// The Spotify user that an account's status tells.
+pub fn listener(account: &SpotifyAccount) -> Option<&str> {
+    account.status.as_ref()?.authorization.as_ref()?.spotify_account_id.as_deref()
+}
+
+/// Whether another account is older and of the same Spotify user, `user`, as far as it has been told.
+pub fn is_older_twin(other: &SpotifyAccount, account: &SpotifyAccount, user: &str) -> bool {
     other.metadata.uid != account.metadata.uid
         && other.metadata.deletion_timestamp.is_none()
-        && user(other).is_some_and(|theirs| Some(theirs) == user(account))
+        && listener(other) == Some(user)
         && seniority(other) < seniority(account)
+}
+
+/// Whether the status of an account tells that an entry is left to an older account.
+pub fn is_idle(account: &SpotifyAccount, entry: &str) -> bool {
+    let known = account.status.as_ref().and_then(|status| status.target(entry));
+    known.is_some_and(|known| known.state == TargetState::Idle)
 }
 
 /// Whether another account delivers to what an entry refers to, with the same credentials: the same key of the same

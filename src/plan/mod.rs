@@ -58,11 +58,13 @@ pub fn next_steps(account: &SpotifyAccount, observed: &Observed, progress: &Prog
     }
 }
 
-/// A Secret was missing or wrong, or Spotify or a target refused what is in it: look whether the Secrets say anything
-/// else by now, and go on if they do.
+/// A Secret was missing, wrong or somebody else's, or Spotify or a target refused what is in it: look whether the
+/// Secrets say anything else by now, and go on if they do.
 fn poll(account: &SpotifyAccount, observed: &Observed, progress: &Progress, now: Timestamp) -> Vec<Step> {
     if progress.token.is_none() {
-        return std::iter::once(Step::LoadToken).chain(prepare(account, observed, progress, true)).collect();
+        let journal = delivery::needs_journal(observed, progress).then_some(Step::LoadJournal);
+        let own = std::iter::once(Step::LoadToken).chain(journal);
+        return own.chain(prepare(account, observed, progress, true)).collect();
     }
     let conditions = account.status.as_ref().map_or(&[][..], |status| &status.conditions);
     let go_on = if is_condition_true(conditions, ConditionType::Synced) {

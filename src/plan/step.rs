@@ -61,6 +61,24 @@ pub enum Step {
     },
 }
 
+impl Step {
+    /// The target entry that the step is a request to, or leads to one.
+    pub fn served(&self) -> Option<&str> {
+        match self {
+            Self::Verify { entry }
+            | Self::Survey { entry, .. }
+            | Self::Place { entry, .. }
+            | Self::Deliver { entry, .. } => Some(entry),
+            Self::LoadToken
+            | Self::Refresh { .. }
+            | Self::Identify
+            | Self::Read
+            | Self::Prepare { .. }
+            | Self::LoadJournal => None,
+        }
+    }
+}
+
 /// The plays of one request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {

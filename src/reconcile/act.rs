@@ -7,13 +7,15 @@ use futures::future::join_all;
 use super::context::Context;
 use super::exchange::{self, Exchange};
 use super::live::Live;
-use super::{client, credentials, deliver, finalizer, journal, maloja, observe, refusal, token};
+use super::serve::serve;
+use super::{client, credentials, finalizer, journal, observe, refusal, token};
 use crate::api::v1alpha1::SpotifyAccount;
-use crate::domain::answer::{ApiAnswer, Delivery};
+use crate::domain::answer::ApiAnswer;
 use crate::plan::step::{RefreshOutcome, SecretTrouble};
 use crate::plan::{Observed, Progress, Step};
 
-/// Takes steps, those for targets at the same time, and notes what became of them.
+/// Takes steps, those for targets at the same time, and notes what became of them. Targets are served for as long as
+/// `goes_on` says so.
 pub(super) async fn act(
     ctx: &Arc<Context>,
     account: &Arc<SpotifyAccount>,
@@ -21,10 +23,10 @@ pub(super) async fn act(
     steps: Vec<Step>,
     live: &mut Live,
     progress: &mut Progress,
+    goes_on: &(dyn Fn() -> bool + Sync),
 ) {
     let mut entries = Vec::new();
-    let mut questions = Vec::new();
-    let mut deliveries = Vec::new();
+    let mut served = Vec::new();
     for step in steps {
         match step {
             Step::LoadToken => load_token(ctx, account, observed, live, progress).await,
@@ -33,58 +35,14 @@ pub(super) async fn act(
             Step::Read => read(ctx, live, progress).await,
             Step::LoadJournal => load_journal(ctx, account, observed, live, progress).await,
             Step::Prepare { entry } => entries.push(entry),
-            Step::Verify { entry } => questions.push((entry, None)),
-            Step::Survey { entry, plays } => questions.push((entry, Some(plays))),
-            Step::Place { entry } => place(progress, &entry),
-            Step::Deliver { entry, batches } => deliveries.push((entry, batches)),
+            Step::Verify { .. } | Step::Survey { .. } | Step::Place { .. } | Step::Deliver { .. } => served.push(step),
         }
     }
     let prepared = join_all(entries.into_iter().map(|entry| credentials::prepare(ctx, account, observed, entry))).await;
     for (entry, result) in prepared {
         credentials::keep(ctx, account, live, progress, entry, result);
     }
-    let known_listener = listener(account, progress);
-    let place_of = |live: &Live, entry: &str| deliver::place(observed, live, known_listener.as_deref(), account, entry);
-    let asked = questions.into_iter().map(async |(entry, plays)| {
-        let answer = match (place_of(live, &entry), plays) {
-            (None, _) => Answer::None,
-            (Some(place), None) => deliver::verify(ctx, &place).await.map_or(Answer::None, Answer::Checked),
-            (Some(place), Some(plays)) => Answer::Surveyed(deliver::survey(ctx, &place, &plays).await),
-        };
-        (entry, answer)
-    });
-    for (entry, answer) in join_all(asked).await {
-        match answer {
-            Answer::None => {}
-            Answer::Checked(answer) => drop(progress.checks.insert(entry, answer)),
-            Answer::Surveyed(answer) => drop(progress.surveys.insert(entry, answer)),
-        }
-    }
-    let delivered = deliveries.into_iter().map(async |(entry, batches)| {
-        let done = match place_of(live, &entry) {
-            Some(place) => deliver::deliver(ctx, place, batches).await,
-            None => deliver::unmade(batches),
-        };
-        (entry, done)
-    });
-    for (entry, done) in join_all(delivered).await {
-        if maloja::is_overtaken(&done) {
-            note_overtaken(ctx, observed, live, &entry);
-        }
-        let known = progress.deliveries.entry(entry).or_default();
-        let submissions = std::mem::take(&mut known.submissions);
-        let placings = known.placings;
-        *known = done;
-        known.placings = placings;
-        known.submissions.splice(0..0, submissions);
-    }
-}
-
-/// What a service answered to a question.
-enum Answer {
-    None,
-    Checked(Delivery),
-    Surveyed(Result<bool, Delivery>),
+    serve(ctx, account, observed, served, live, progress, goes_on).await;
 }
 
 async fn load_journal(
@@ -105,19 +63,10 @@ async fn load_journal(
 }
 
 /// Another track had the second of a play: it is tried again when something else has got through there.
-fn note_overtaken(ctx: &Context, observed: &Observed, live: &mut Live, entry: &str) {
+pub(super) fn note_overtaken(ctx: &Context, observed: &Observed, live: &mut Live, entry: &str) {
     if let Some(server) = observed.targets.iter().find(|target| target.entry == entry).and_then(observe::server) {
         live.overtaken.insert(entry.to_owned(), ctx.services.successes(&server));
     }
-}
-
-/// Takes chosen seconds up, to be written down with the status before anything is sent to them.
-fn place(progress: &mut Progress, entry: &str) {
-    let Some(done) = progress.deliveries.get_mut(entry) else { return };
-    done.placings += 1;
-    let chosen = std::mem::take(&mut done.chosen);
-    done.placed = chosen.iter().map(|(play, _)| Arc::clone(play)).collect();
-    progress.seconds.extend(chosen.into_iter().map(|(play, second)| (entry.to_owned(), play, second)));
 }
 
 async fn load_token(
@@ -210,7 +159,7 @@ fn access(live: &Live) -> Option<&crate::domain::token::AccessToken> {
 }
 
 /// The listener as Spotify names them: as asked in this pass, or as known.
-fn listener(account: &SpotifyAccount, progress: &Progress) -> Option<String> {
+pub(super) fn listener(account: &SpotifyAccount, progress: &Progress) -> Option<String> {
     match &progress.listener {
         Some(ApiAnswer::Found(listener)) => Some(listener.account_id.clone()),
         _ => account.status.as_ref()?.authorization.as_ref()?.spotify_account_id.clone(),

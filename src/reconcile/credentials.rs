@@ -91,7 +91,11 @@ pub(super) fn keep(
             Err(trouble)
         }
         Ok(fresh) => {
-            let renewed = live.credentials.get(&entry).is_some_and(|known| !known.same_values(&fresh));
+            let renewed = match live.credentials.get(&entry) {
+                Some(known) => !known.same_values(&fresh),
+                // This process has not read them before: the status names those that the service was asked about.
+                None => is_other(account, &entry, fresh.id.as_deref()),
+            };
             let uid = account.metadata.uid.as_deref().unwrap_or_default();
             ctx.services.hold(uid, &entry, fresh.keys.listener.as_ref());
             live.credentials.insert(entry.clone(), fresh);
@@ -99,6 +103,12 @@ pub(super) fn keep(
         }
     };
     progress.credentials.insert(entry, result);
+}
+
+/// Whether the service was asked about other versions of the Secrets than these.
+fn is_other(account: &SpotifyAccount, entry: &str, id: Option<&str>) -> bool {
+    let known = account.status.as_ref().and_then(|status| status.target(entry)?.credentials_id.as_deref());
+    known.is_some() && id.is_some() && known != id
 }
 
 /// The service of a target entry; none where a key is missing.

@@ -69,7 +69,7 @@ pub(super) async fn deliver(ctx: &Context, place: Place<'_>, batches: Vec<Batch>
 /// Sends one request and remembers for how long the host asks everybody to wait.
 pub(super) async fn submit(ctx: &Context, place: &Place<'_>, scrobbles: &[Scrobble]) -> Submission {
     let submitted = place.service.submit(&ctx.http, scrobbles).await;
-    if let Some(pause) = submitted.pause {
+    if let Some(pause) = delivery::pause(place.target, &submitted) {
         let until = ctx.clock.now().saturating_add(pause).unwrap_or(jiff::Timestamp::MAX);
         ctx.services.pause(&place.host, until);
     }

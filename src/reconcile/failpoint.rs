@@ -5,6 +5,11 @@
 //! `state-stored` (the state Secret holds the newest token: a rotated one, or a human's), `committed` (the token Secret
 //! holds it, too, or the commit has ended without), `finalized` (the finalizer stands, if it has to), `recorded` (the
 //! status tells it). What a crash at each of them leaves behind: `docs/tokens.md`.
+//!
+//! The points of a delivery, in their order: `delivered` (targets have answered, nothing of it is stored; once for each
+//! round of requests), `journaled` (the journal holds what waits, the status does not count it yet), `settled` (the
+//! status tells what targets have, which the journal still holds), `emptied` (the journal holds only what waits).
+//! `settled` is also passed where nothing was delivered.
 
 #[cfg(not(feature = "testing"))]
 use std::future::{Ready, ready};

@@ -21,6 +21,7 @@ mod record;
 mod refusal;
 mod scrobble_plan;
 pub mod secret_access;
+mod serve;
 pub mod services;
 mod store;
 mod target;
@@ -151,15 +152,15 @@ async fn pass(watched: &Arc<SpotifyAccount>, name: &ObjectName, ctx: &Arc<Contex
         record::record(ctx, live, &mut account, &mut stored, name, visit).await?;
         ctx.traces.untouched(&ObjectName::new(&name.namespace, &account.spec.token_secret_ref.name));
     }
-    let elders = observe::Elders::of(&account, &name.namespace, ctx);
-    let elders = &elders;
-    let observed = observe::observe(&account, &name.namespace, ctx, live, elders);
+    let mut elders = observe::Elders::of(&account, &name.namespace, plan::duplicate::listener(&account), ctx);
+    let observed = observe::observe(&account, &name.namespace, ctx, live, &elders);
     let due = plan::schedule::due(&account, &observed, ctx.clock.now());
     let mut progress = Progress { due: Some(due), ..Progress::default() };
     forget_secrets_where_asked(&account, live);
+    let goes_on = || !ctx.stopping.is_cancelled() && ctx.tenure.holds() && started.elapsed() <= PASS_DEADLINE;
     for _ in 0..MAXIMUM_ROUNDS {
-        progress.stopping = ctx.stopping.is_cancelled() || !ctx.tenure.holds() || started.elapsed() > PASS_DEADLINE;
-        let observed = observe::observe(&account, &name.namespace, ctx, live, elders);
+        progress.stopping = !goes_on();
+        let observed = observe::observe(&account, &name.namespace, ctx, live, &elders);
         let steps = plan::next_steps(&account, &observed, &progress, ctx.clock.now());
         if steps.is_empty() {
             break;
@@ -169,22 +170,27 @@ async fn pass(watched: &Arc<SpotifyAccount>, name: &ObjectName, ctx: &Arc<Contex
         let _permit = if looks { ctx.polls.acquire().await.ok() } else { None };
         let refreshes = steps.iter().any(|step| matches!(step, plan::Step::Refresh { .. }));
         let places = steps.iter().any(|step| matches!(step, plan::Step::Place { .. }));
-        act::act(ctx, &account, &observed, steps, live, &mut progress).await;
+        let known = known_of_listener(&progress);
+        act::act(ctx, &account, &observed, steps, live, &mut progress, &goes_on).await;
+        if known_of_listener(&progress) != known {
+            let listener = act::listener(&account, &progress);
+            elders = observe::Elders::of(&account, &name.namespace, listener.as_deref(), ctx);
+        }
         if !progress.deliveries.is_empty() {
             failpoint::reached("delivered", &account).await;
         }
         if places {
             let placing = progress.before_placing();
-            settle_and_record(ctx, live, &mut account, &mut stored, name, elders, &placing).await?;
+            settle_and_record(ctx, live, &mut account, &mut stored, name, &elders, &placing).await?;
         }
         live.follow(&mut account);
         if refreshes && matches!(progress.refresh, Some(RefreshOutcome::Refreshed { .. })) {
             // The life of the token is shown at once, not after the slowest target.
-            settle_and_record(ctx, live, &mut account, &mut stored, name, elders, &progress).await?;
+            settle_and_record(ctx, live, &mut account, &mut stored, name, &elders, &progress).await?;
             failpoint::reached("recorded", &account).await;
         }
     }
-    let settled = settle_and_record(ctx, live, &mut account, &mut stored, name, elders, &progress).await?;
+    let settled = settle_and_record(ctx, live, &mut account, &mut stored, name, &elders, &progress).await?;
     keep_waiting_plays(live, &progress, settled.plays_wait);
     log(&settled);
     live.contended = if settled.contended { live.contended.saturating_add(1) } else { 0 };
@@ -199,6 +205,11 @@ async fn pass(watched: &Arc<SpotifyAccount>, name: &ObjectName, ctx: &Arc<Contex
     }))
 }
 
+/// What a pass has learned so far that may make an older account of the same listener known.
+fn known_of_listener(progress: &Progress) -> (bool, usize) {
+    (progress.listener.is_some(), progress.credentials.len())
+}
+
 async fn settle_and_record(
     ctx: &Context,
     live: &mut live::Live,
@@ -209,19 +220,14 @@ async fn settle_and_record(
     progress: &Progress,
 ) -> Result<plan::Settled, Error> {
     let now = ctx.clock.now();
-    let observe =
-        |account: &SpotifyAccount, live: &live::Live| observe::observe(account, &name.namespace, ctx, live, elders);
     // What waits is stored before the status counts on it, and what targets have goes after it.
-    let before = observe(account, live);
-    let settled = plan::settle(account, &before, progress, now);
+    let mut observed = observe::observe(account, &name.namespace, ctx, live, elders);
+    let settled = plan::settle(account, &observed, progress, now);
     if let Some(keeping) = &settled.keeping {
         journal::store(ctx, account, &name.namespace, live, &keeping.before).await?;
         failpoint::reached("journaled", account).await;
-    }
-    let mut observed = observe(account, live);
-    if observed.journal.trouble.is_none() {
-        // What became of plays in this pass is noted there by now, and would count twice.
-        observed.journal.journal = before.journal.journal;
+        // What is recorded follows from the same journal as what was stored: each answer counts once.
+        observed.journal.trouble.clone_from(&live.journal.trouble);
     }
     let settled =
         record::record(ctx, live, account, stored, name, |account| plan::settle(account, &observed, progress, now))

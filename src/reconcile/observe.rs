@@ -21,20 +21,24 @@ pub(super) struct Elders {
 }
 
 impl Elders {
-    /// Looks for them.
-    pub(super) fn of(account: &SpotifyAccount, namespace: &str, ctx: &Context) -> Self {
+    /// Looks for them, as far as the account's Spotify user is known.
+    pub(super) fn of(account: &SpotifyAccount, namespace: &str, listener: Option<&str>, ctx: &Context) -> Self {
         let oldest = |others: Vec<Arc<SpotifyAccount>>| {
             let oldest = others.iter().min_by_key(|other| reference::seniority(other))?;
             let namespace = oldest.metadata.namespace.clone().unwrap_or_default();
             Some(ObjectName::new(namespace, oldest.metadata.name.clone().unwrap_or_default()))
         };
         let token_secret = ctx.catalogue.accounts(&|other| reference::is_older_holder(other, account, namespace));
-        let same = ctx.catalogue.accounts(&|other| duplicate::is_older_twin(other, account));
+        let is_twin =
+            |other: &SpotifyAccount| listener.is_some_and(|user| duplicate::is_older_twin(other, account, user));
+        let same = ctx.catalogue.accounts(&is_twin);
         let targets = account.spec.targets.iter().filter_map(|entry| {
             let serving = same.iter().filter(|other| {
                 let holds_same = |theirs: &AccountTarget| {
                     let uid = |account: &SpotifyAccount| account.metadata.uid.clone().unwrap_or_default();
-                    ctx.services.hold_same((&uid(other), &theirs.name), (&uid(account), &entry.name))
+                    let same = ctx.services.hold_same((&uid(other), &theirs.name), (&uid(account), &entry.name));
+                    // After a restart both have to be read first; until then what was found before holds.
+                    same.unwrap_or_else(|| duplicate::is_idle(account, &entry.name))
                 };
                 duplicate::serves(other, entry, namespace, &holds_same)
             });

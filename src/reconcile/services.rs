@@ -121,11 +121,11 @@ impl Services {
         }
     }
 
-    /// Whether two accounts are known to hold the same key.
-    pub fn hold_same(&self, one: (&str, &str), other: (&str, &str)) -> bool {
+    /// Whether two accounts hold the same key; none where that of one of them was not read yet.
+    pub fn hold_same(&self, one: (&str, &str), other: (&str, &str)) -> Option<bool> {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let of = |(account, entry): (&str, &str)| held.get(&(account.to_owned(), entry.to_owned()));
-        of(one).is_some() && of(one) == of(other)
+        Some(of(one)? == of(other)?)
     }
 
     /// Forgets an account that is gone.

@@ -6,6 +6,7 @@ use tokio::sync::broadcast;
 
 use crate::api::v1alpha1::{NamespacedReference, SpotifyAccount};
 use crate::domain::name::ObjectName;
+use crate::plan::duplicate;
 
 /// Something changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub enum Change {
         app: ObjectName,
         /// Its targets.
         targets: Vec<ObjectName>,
+        /// Its Spotify user, if its status tells.
+        listener: Option<String>,
     },
     /// So much that some of it was not noted.
     Everything,
@@ -76,20 +79,26 @@ impl Change {
             token_secret: account.spec.token_secret_ref.name.clone(),
             app: name(&account.spec.app_ref),
             targets: account.spec.targets.iter().map(|target| name(&target.target_ref)).collect(),
+            listener: duplicate::listener(account).map(ToOwned::to_owned),
         }
     }
 
     /// Whether an account has to be looked at.
     pub fn concerns(&self, account: &SpotifyAccount) -> bool {
-        let Self::Account { name, token_secret, app, targets } = Self::of_account(account) else { return false };
+        let Self::Account { name, token_secret, app, targets, listener } = Self::of_account(account) else {
+            return false;
+        };
         match self {
             Self::Everything => true,
             Self::App(changed) | Self::Client(changed) => *changed == app,
             Self::Target(changed) => targets.contains(changed),
             Self::Plan(changed) => account.spec.plan.as_ref() == Some(changed),
             Self::Namespace(changed) => *changed == name.namespace,
-            Self::Account { name: changed, token_secret: secret, .. } => {
-                *changed != name && changed.namespace == name.namespace && *secret == token_secret
+            Self::Account { name: changed, token_secret: secret, listener: user, .. } => {
+                let same_secret = changed.namespace == name.namespace && *secret == token_secret;
+                // One of two accounts of a listener serves the targets that both name, or both named before.
+                let same_listener = user.is_some() && *user == listener;
+                *changed != name && (same_secret || same_listener)
             }
         }
     }

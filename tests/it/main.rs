@@ -18,6 +18,7 @@ mod chart;
 mod connect;
 mod control_plane;
 mod conversion;
+mod deliveries;
 mod documents;
 mod maloja;
 mod secrecy;

@@ -1,5 +1,6 @@
 //! What is worth an Event: change, failure and recovery, and nothing else.
 
+use crate::api::RETRY_QUARANTINED_AT;
 use crate::api::condition::{ConditionType, Reason, find_condition};
 use crate::api::v1alpha1::{SpotifyAccountStatus, TargetState};
 use crate::plan::token::known_authorization;
@@ -47,7 +48,29 @@ pub(super) fn between(before: &SpotifyAccountStatus, after: &SpotifyAccountStatu
             announcements.push(Announcement { warning, reason, note: format!("target {}: {message}", target.name) });
         }
     }
+    announcements.extend(quarantined(before, after));
     announcements
+}
+
+/// Targets refused plays for good: more than were set aside before, or those again that a human has asked for.
+fn quarantined(before: &SpotifyAccountStatus, after: &SpotifyAccountStatus) -> impl Iterator<Item = Announcement> {
+    let asked = before.last_handled_retry_at != after.last_handled_retry_at;
+    after.targets.iter().filter_map(move |target| {
+        let known = before.target(&target.name).filter(|known| !asked && known.target_ref == target.target_ref);
+        let news = target.quarantined - known.map_or(0, |known| known.quarantined);
+        let reason = target.last_quarantine_reason.as_deref().unwrap_or("the target does not say why");
+        (news > 0).then(|| Announcement {
+            warning: true,
+            reason: Reason::TargetFailing.as_str().to_owned(),
+            note: format!(
+                "target {}: {news} {} will never be accepted and {} set aside: {reason}. Annotation {RETRY_QUARANTINED_AT} sends {} again",
+                target.name,
+                if news == 1 { "play" } else { "plays" },
+                if news == 1 { "is" } else { "are" },
+                if news == 1 { "it" } else { "them" },
+            ),
+        })
+    })
 }
 
 /// Something puts a token back that has been replaced since: nothing has to be done about it, and it is said once.

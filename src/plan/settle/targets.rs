@@ -10,16 +10,14 @@ use crate::api::v1alpha1::{
 };
 use crate::domain::answer::{Delivery, Submission, Trouble};
 use crate::domain::name::ObjectName;
-use crate::plan::delivery::{REFUSED_WAIT, final_mark, is_about_the_play, is_for_its_secret};
+use crate::plan::delivery::{RATE_LIMITED_WAIT, REFUSED_WAIT, final_mark, is_about_the_play, is_for_its_secret};
 use crate::plan::observed::{Observed, TargetEntry};
 use crate::plan::pace::Bounds;
 use crate::plan::problem::Problem;
 use crate::plan::step::{Progress, SecretTrouble, TargetProgress};
 use crate::plan::{breaker, foreign, reference, schedule};
 
-/// How long a target is left alone that asks to wait and does not say for how long.
-const RATE_LIMITED_WAIT: SignedDuration = SignedDuration::from_mins(1);
-/// The same where a listener's day is full.
+/// How long a target is left alone where a listener's day is full.
 const DAILY_LIMIT_WAIT: SignedDuration = SignedDuration::from_hours(24);
 /// How long plays wait that lie in a service's future.
 const TOO_NEW_WAIT: SignedDuration = SignedDuration::from_mins(5);
@@ -100,7 +98,8 @@ fn settle_one(
     let done = progress.deliveries.get(&entry.entry);
     let sent = done.and_then(last_word).or(surveyed);
     let usable = matches!(credentials, Some(Ok(_))) || sent.is_some();
-    let renewed = matches!(credentials, Some(Ok(credentials)) if credentials.renewed);
+    let refused = progress.checks.get(&entry.entry).is_some_and(is_refusal);
+    let renewed = !refused && matches!(credentials, Some(Ok(credentials)) if credentials.renewed);
     let held = foreign::is_found_and_held(found, state);
     match sent {
         None if state.state == TargetState::Idle => clear(state),
@@ -215,6 +214,10 @@ fn refuse(
         }
     };
     stop(state, TargetState::Unauthorized, Reason::TargetUnauthorized, whose, now);
+}
+
+fn is_refusal(answer: &Delivery) -> bool {
+    matches!(answer, Delivery::CredentialsRefused | Delivery::ClientRefused { .. })
 }
 
 fn is_refused(state: &AccountTargetStatus) -> bool {

@@ -3,12 +3,12 @@
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use crate::api::RECONCILE_REQUESTED_AT;
 use crate::api::condition::{ConditionType, Reason, find_condition, set_condition, whole_seconds};
 use crate::api::v1alpha1::{
     AccountTarget, AuthorizationStatus, CredentialsReference, FailureStatus, GoDuration, NamespacedReference,
     SecretReference, SpotifyAccount, SpotifyAccountSpec, SpotifyAccountStatus, SyncStatus, TargetState,
 };
+use crate::api::{RECONCILE_REQUESTED_AT, RETRY_QUARANTINED_AT};
 
 pub(super) const NAMESPACE: &str = "music";
 pub(super) const LISTENER: &str = "listener-1";
@@ -52,6 +52,7 @@ pub(super) trait AccountSentence: Sized {
     fn with_target_starting_at(self, name: &str, time: Timestamp) -> Self;
     fn suspended(self) -> Self;
     fn requesting(self, value: &str) -> Self;
+    fn retrying(self, value: &str) -> Self;
     fn edited(self) -> Self;
     fn ready_since(self, time: Timestamp) -> Self;
     fn stalled_by(self, reason: Reason, condition: ConditionType) -> Self;
@@ -110,6 +111,12 @@ impl AccountSentence for SpotifyAccount {
     fn requesting(mut self, value: &str) -> Self {
         let annotations = self.metadata.annotations.get_or_insert_default();
         annotations.insert(RECONCILE_REQUESTED_AT.to_owned(), value.to_owned());
+        self
+    }
+
+    fn retrying(mut self, value: &str) -> Self {
+        let annotations = self.metadata.annotations.get_or_insert_default();
+        annotations.insert(RETRY_QUARANTINED_AT.to_owned(), value.to_owned());
         self
     }
 

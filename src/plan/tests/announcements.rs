@@ -8,6 +8,7 @@ use super::plays::{evening, play};
 use super::world::{Exchange, Script, World};
 use crate::domain::answer::{ApiAnswer, Delivery, Refusal, Submission, Trouble};
 use crate::domain::name::ObjectName;
+use crate::domain::play::Play;
 use crate::domain::token_secret::ContentProblem;
 use crate::plan::step::{RefreshOutcome, SecretTrouble};
 use crate::plan::{Lookup, TokenView};
@@ -142,4 +143,45 @@ fn another_reason_of_a_target_is_said_although_ready_speaks_of_another_target() 
     world.keys.insert("other".to_owned(), Script::of(Err(SecretTrouble::Content { secret: secret(), problem })));
     world.run_for(minutes(2));
     assert_eq!(said(&mut world), ["Warning SecretKeyMissing"]);
+}
+
+#[test]
+fn plays_that_are_set_aside_are_said_with_how_many_and_why() {
+    let mut world = reading();
+    said(&mut world);
+    let refused = |plays: &[Arc<Play>], titles: &[&str]| {
+        let answer = |play: &Arc<Play>| {
+            let is_refused = titles.iter().any(|title| play.uri.ends_with(title));
+            if is_refused { Delivery::Never { reason: "too odd".to_owned() } } else { Delivery::Accepted }
+        };
+        Submission::Each(plays.iter().map(answer).collect())
+    };
+    let mut shown = ["c", "b", "a"].map(|track| play(track, world.now - seconds(60))).to_vec();
+    world.shows(shown.clone());
+    world.targets = Box::new(move |entry, plays| match entry {
+        "hook" => refused(plays, &["a"]),
+        _ => refused(plays, &["a", "b"]),
+    });
+    world.run_for(minutes(20));
+    let notes: Vec<String> = world.said.iter().map(|said| said.note.clone()).collect();
+    assert_eq!(said(&mut world), ["Warning TargetFailing", "Warning TargetFailing"]);
+    for (note, start) in notes.iter().zip(["target brainz: 2 plays will", "target hook: 1 play will"]) {
+        assert!(note.starts_with(start) && note.contains("too odd"), "{note}");
+    }
+    world.run_for(hours(2));
+    assert_eq!(said(&mut world), Vec::<String>::new(), "once");
+
+    // One more is one more, and what was asked for is said again where it is refused again.
+    shown.insert(0, play("d", world.now));
+    world.shows(shown);
+    world.targets = Box::new(move |_, plays| refused(plays, &["a", "b", "d"]));
+    world.run_for(minutes(21));
+    let notes: Vec<String> = world.said.iter().map(|said| said.note.clone()).collect();
+    said(&mut world);
+    assert!(notes.iter().all(|note| note.contains(": 1 play will")) && notes.len() == 2, "{notes:?}");
+    world.account = world.account.clone().retrying("again");
+    world.pass();
+    let notes: Vec<String> = world.said.iter().map(|said| said.note.clone()).collect();
+    assert!(notes[0].starts_with("target brainz: 3 plays will"), "{notes:?}");
+    assert!(notes[1].starts_with("target hook: 2 plays will"), "{notes:?}");
 }

@@ -5,6 +5,7 @@ mod announcements;
 mod authorization;
 mod clients;
 mod commands;
+mod deeds;
 mod deliveries;
 mod due;
 mod expiry;

@@ -69,14 +69,23 @@ fn a_journal_that_is_nearly_full_says_so_and_what_has_no_room_is_counted_once_it
     world.run_for(minutes(1));
     assert_eq!(world.status().condition(Synced), "True JournalFull");
     let target = world.status().target("brainz").unwrap().clone();
-    assert_eq!((target.pending, target.dropped_total), (i64::try_from(CAPACITY).unwrap() - 9, 0), "nothing is lost yet");
+    assert_eq!(
+        (target.pending, target.dropped_total),
+        (i64::try_from(CAPACITY).unwrap() - 9, 0),
+        "nothing is lost yet"
+    );
 
-    let evening_of = |first: i64| page((0..50).map(|number| play(&format!("{number}"), start() + minutes(first + number))));
+    let evening_of =
+        |first: i64| page((0..50).map(|number| play(&format!("{number}"), start() + minutes(first + number))));
     world.pages.then = ApiAnswer::Found(Arc::new(evening_of(0)));
     world.run_for(hours(1));
     let target = world.status().target("brainz").unwrap().clone();
     assert_eq!(world.journal.entries.len(), CAPACITY, "the oldest stay");
-    assert_eq!((target.pending, target.dropped_total), (i64::try_from(CAPACITY).unwrap() + 41, 0), "Spotify shows them");
+    assert_eq!(
+        (target.pending, target.dropped_total),
+        (i64::try_from(CAPACITY).unwrap() + 41, 0),
+        "Spotify shows them"
+    );
 
     world.pages.then = ApiAnswer::Found(Arc::new(evening_of(30)));
     world.run_for(hours(1));
@@ -158,13 +167,17 @@ fn a_journal_secret_that_is_not_the_operators_stops_nothing_and_is_told() {
     let status = world.status();
     assert_eq!(world.sent("brainz").len(), 1);
     assert_eq!(status.target("hook").unwrap().pending, 1, "it waits for as long as Spotify shows it");
-    assert_eq!((status.condition(Ready), status.condition(Stalled)), ("False SecretInvalid".into(), "True SecretInvalid".into()));
+    assert_eq!(
+        (status.condition(Ready), status.condition(Stalled)),
+        ("False SecretInvalid".into(), "True SecretInvalid".into())
+    );
     assert_eq!(status.condition(Synced), "True Succeeded");
     assert_eq!(world.journal_writes, 0);
     world.restart_after(seconds(5));
     world.run_for(seconds(20));
     assert_eq!(world.status().condition(Ready), "False SecretInvalid", "a restart takes nothing back");
     world.journal_reads = Script::of(Ok(()));
+    up(&mut world);
     world.run_for(minutes(25));
     assert_eq!(world.status().condition(Ready), "True Succeeded");
 }

@@ -9,17 +9,15 @@ use jiff::{SignedDuration, Timestamp};
 use super::accounts::{LISTENER, seconds, start};
 use super::observations::{around, token};
 use super::plays::page;
-use crate::api::v1alpha1::{BreakerLimits, SpotifyAccount, SpotifyAccountStatus};
+use crate::api::v1alpha1::{SpotifyAccount, SpotifyAccountStatus};
 use crate::domain::answer::{ApiAnswer, Delivery, Submission};
 use crate::domain::journal::Journal;
 use crate::domain::listener::Listener;
 use crate::domain::play::{Page, Play};
-use crate::domain::token::Flow;
-use crate::plan::client::{self, ClientVersion, Evidence, Standing};
 use crate::plan::observed::{Duty, JournalView};
 use crate::plan::schedule::{self, Due};
-use crate::plan::step::{Batch, Credentials, RefreshOutcome, SecretTrouble};
-use crate::plan::{Announcement, Lookup, Observed, Progress, Settled, Step, TokenView, delivery, next_steps, settle};
+use crate::plan::step::{RefreshOutcome, SecretTrouble};
+use crate::plan::{Announcement, Observed, Progress, Settled, Step, TokenView, next_steps, settle};
 
 /// Something that a pass did.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,7 +44,7 @@ impl<T: Clone> Script<T> {
         Self { next: VecDeque::new(), then }
     }
 
-    fn answer(&mut self) -> T {
+    pub(super) fn answer(&mut self) -> T {
         self.next.pop_front().unwrap_or_else(|| self.then.clone())
     }
 }
@@ -95,13 +93,13 @@ pub(super) struct World {
     pub(super) dies_at: Option<Moment>,
     /// How long an exchange takes.
     pub(super) exchange_takes: SignedDuration,
-    held: BTreeMap<String, u32>,
+    pub(super) held: BTreeMap<String, u32>,
     /// The access token that Spotify refused last, by what tells it from others here.
-    refused: Option<(String, Option<Timestamp>)>,
+    pub(super) refused: Option<(String, Option<Timestamp>)>,
     /// What was done, pass by pass.
     pub(super) passes: Vec<Vec<Deed>>,
     /// Refreshes that ended before anything was sent.
-    unsent: usize,
+    pub(super) unsent: usize,
     pub(super) writes: usize,
     pub(super) journal_writes: usize,
     pub(super) said: Vec<Announcement>,
@@ -249,14 +247,15 @@ impl World {
         if self.dies(Moment::Delivered, delivers) {
             return Settled::plain(self.status());
         }
-        let settled = settle(&self.account, &self.observe(), &progress, self.now);
+        let observed = self.observe();
+        let settled = settle(&self.account, &observed, &progress, self.now);
         if let Some(keeping) = &settled.keeping {
             self.store(&keeping.before);
         }
         if self.dies(Moment::Journaled, delivers) {
             return settled;
         }
-        let settled = settle(&self.account, &self.observe(), &progress, self.now);
+        let settled = settle(&self.account, &observed, &progress, self.now);
         self.record(&settled);
         if self.dies(Moment::Recorded, delivers) {
             return settled;
@@ -299,12 +298,12 @@ impl World {
     }
 
     /// A token as this process knows it: with what Spotify said of it.
-    fn judged(&self, token: TokenView) -> TokenView {
+    pub(super) fn judged(&self, token: TokenView) -> TokenView {
         let refused = self.refused.as_ref() == Some(&(token.authorization_id.clone(), token.expires_at));
         TokenView { refused, ..token }
     }
 
-    fn refuse(&mut self) {
+    pub(super) fn refuse(&mut self) {
         let held = self.surroundings.token.as_ref();
         self.refused = held.map(|token| (token.authorization_id.clone(), token.expires_at));
     }
@@ -326,137 +325,7 @@ impl World {
         }
     }
 
-    fn did(&mut self, deed: Deed) {
+    pub(super) fn did(&mut self, deed: Deed) {
         self.passes.last_mut().unwrap().push(deed);
-    }
-
-    fn act(&mut self, step: Step, progress: &mut Progress) {
-        match step {
-            Step::LoadToken => {
-                self.did(Deed::LoadedToken);
-                let found = self.secret.answer().map(|token| self.judged(token));
-                self.surroundings.token = found.as_ref().ok().cloned();
-                progress.token = Some(found);
-            }
-            Step::Refresh { forced } => self.refresh(forced, progress),
-            Step::Identify => {
-                self.did(Deed::Identified);
-                let answer = self.listeners.answer();
-                if answer == ApiAnswer::Unauthorized {
-                    self.refuse();
-                }
-                progress.listener = Some(answer);
-            }
-            Step::Read => {
-                self.did(Deed::Read);
-                let answer = self.pages.answer();
-                if matches!(answer, ApiAnswer::Found(_)) {
-                    self.surroundings.last_read = Some(self.now);
-                    progress.read_time = Some(self.now);
-                }
-                if answer == ApiAnswer::Unauthorized {
-                    self.refuse();
-                }
-                progress.page = Some(answer);
-            }
-            Step::Prepare { entry } => {
-                self.did(Deed::Prepared(entry.clone()));
-                let found = self.keys.get_mut(&entry).map_or(Ok(1), Script::answer);
-                let result = match found {
-                    Ok(key) => {
-                        let before = self.held.insert(entry.clone(), key);
-                        Ok(Credentials { renewed: before.is_some_and(|before| before != key) })
-                    }
-                    Err(trouble) => {
-                        self.held.remove(&entry);
-                        Err(trouble)
-                    }
-                };
-                progress.credentials.insert(entry, result);
-            }
-            Step::LoadJournal => {
-                let found = self.journal_reads.answer();
-                let journal = found.is_ok().then(|| Arc::clone(&self.journal));
-                let trouble = found.as_ref().err().filter(|trouble| **trouble != SecretTrouble::Cluster).cloned();
-                self.surroundings.journal = JournalView { journal, trouble, set_aside: false };
-                progress.journal = Some(found);
-            }
-            Step::Verify { entry } => {
-                self.did(Deed::Verified(entry.clone()));
-                let answer = self.checks.get_mut(&entry).map_or(Delivery::Accepted, Script::answer);
-                progress.checks.insert(entry, answer);
-            }
-            Step::Survey { entry, .. } => {
-                self.did(Deed::Surveyed(entry.clone()));
-                let answer = self.surveys.get_mut(&entry).map_or(Ok(false), Script::answer);
-                progress.surveys.insert(entry, answer);
-            }
-            Step::Place { .. } => panic!("no second is chosen here"),
-            Step::Deliver { entry, batches } => self.deliver(&entry, batches, progress),
-        }
-    }
-
-    fn refresh(&mut self, forced: bool, progress: &mut Progress) {
-        self.did(Deed::Refreshed { forced });
-        if forced {
-            assert!(!progress.forced, "a refresh is forced once a pass");
-            progress.forced = true;
-            progress.page = None;
-            progress.listener = None;
-        }
-        self.now += self.exchange_takes;
-        let held = self.surroundings.token.take();
-        let flow = held.as_ref().and_then(|held| held.flow);
-        let accepted_before = held.as_ref().is_some_and(|held| client::accepted_before(&self.account, held));
-        let outcome = match (self.exchanges.answer(), held) {
-            (_, None) => RefreshOutcome::Conflict,
-            (Exchange::Succeeds { life }, Some(held)) => {
-                let token = TokenView { expires_at: Some(self.now + life), interrupted: None, refused: false, ..held };
-                // Spotify never grants one access token twice.
-                self.refused = None;
-                self.surroundings.token = Some(token.clone());
-                if let Ok(stored) = &mut self.secret.then {
-                    *stored = token.clone();
-                }
-                RefreshOutcome::Refreshed { token, time: self.now, rotated: false }
-            }
-            (Exchange::Ends(outcome), Some(_)) => outcome,
-        };
-        self.note_word(&outcome, flow, accepted_before);
-        self.held.clear();
-        self.unsent += usize::from(matches!(
-            outcome,
-            RefreshOutcome::TokenSecret(_)
-                | RefreshOutcome::ClientSecret(_)
-                | RefreshOutcome::FlowMismatch { .. }
-                | RefreshOutcome::Claimed { .. }
-                | RefreshOutcome::Conflict
-        ));
-        progress.refresh = Some(outcome);
-    }
-
-    /// What the end of an exchange tells about the app's credentials is kept in the app's status.
-    fn note_word(&mut self, outcome: &RefreshOutcome, flow: Option<Flow>, accepted_before: bool) {
-        let Lookup::Found(app) = &self.surroundings.app else { return };
-        let mut app = app.as_ref().clone();
-        let public = app.spec.client_secret_ref.is_none();
-        let word = client::word(outcome, Evidence { public, flow, accepted_before, ..Evidence::default() });
-        let limits = BreakerLimits::from(&app.spec.circuit_breaker);
-        let standing = Standing::of(&app).after(word, &ClientVersion::default(), limits, self.now);
-        standing.write_to(app.status.get_or_insert_default());
-        self.surroundings.app = Lookup::Found(Arc::new(app));
-    }
-
-    fn deliver(&mut self, entry: &str, batches: Vec<Batch>, progress: &mut Progress) {
-        for Batch { plays, last_try } in batches {
-            assert!(!plays.is_empty(), "no request without a play");
-            let submission = delivery::judged((self.targets)(entry, &plays), last_try);
-            self.did(Deed::Sent { entry: entry.to_owned(), plays: plays.clone() });
-            let goes_on = delivery::goes_on(&submission);
-            progress.deliveries.entry(entry.to_owned()).or_default().submissions.push((plays, submission));
-            if !goes_on {
-                break;
-            }
-        }
     }
 }

@@ -1,0 +1,14 @@
+//! Plays on their way to targets that are down, slow, choosy or shared: the real operator, the real API server.
+
+mod attachments;
+mod crashes;
+mod credentials;
+mod duplicates;
+mod foreign;
+mod hanging;
+mod journal;
+mod last_fm_limits;
+mod quarantine;
+mod stage;
+mod strangers;
+mod unreadable;
