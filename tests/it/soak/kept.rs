@@ -37,7 +37,7 @@ pub async fn assert_holds_what_waits(world: &World, account: &str) {
         let id = Attachment::id_of(&target.name, &world.namespace, &target.name);
         let held = journal.count(id, |_| true);
         assert!(
-            held as i64 >= target.pending,
+            i64::try_from(held).unwrap() >= target.pending,
             "{account}: {held} of {} plays that wait for {}",
             target.pending,
             target.name
