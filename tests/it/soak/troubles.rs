@@ -8,12 +8,11 @@ use crate::world::World;
 /// Makes both services fail in every way that leaves it open whether they have acted; about one request in three.
 pub async fn add(world: &World, seed: u64) {
     let both = [Endpoint::LastfmScrobble, Endpoint::ListenbrainzSubmit];
-    let mut faults = Vec::new();
+    // Whoever waits for a turn there waits for these, in real time: more of them would only take longer.
+    let hang = |effect, endpoint| NewFault::new(effect).at(endpoint).times(1).likely(0.02, 0);
+    let mut faults =
+        vec![hang(Effect::HangAfter, Endpoint::LastfmScrobble), hang(Effect::Hang, Endpoint::ListenbrainzSubmit)];
     for endpoint in both {
-        // Whoever waits for a turn there waits for these: more of them would only take longer.
-        for effect in [Effect::HangAfter, Effect::Hang] {
-            faults.push(NewFault::new(effect).at(endpoint).times(1).likely(0.02, 0));
-        }
         for (effect, likely) in [
             (Effect::status(500), 0.06),
             (Effect::status_as(503, BodyForm::Html), 0.03),
