@@ -162,13 +162,15 @@ struct Run<'a> {
 impl Run<'_> {
     /// Lets the operator live and die. Answers how many requests the services have failed over.
     async fn live(&mut self, scale: Scale) -> u32 {
-        let mut outage = None;
+        let mut outage = Vec::new();
         for life in 0..scale.lives {
             if life == scale.lives / 4 {
-                outage = Some(troubles::begin_outage(self.world, &self.feeds[0].listener).await);
+                outage.extend(troubles::begin_outage(self.world, &self.feeds[0].listener).await);
             }
-            if let (true, Some(outage)) = (life == scale.lives * 3 / 4, outage) {
-                self.world.script.remove_fault(outage).await.unwrap();
+            if life == scale.lives * 3 / 4 {
+                for rule in outage.drain(..) {
+                    self.world.script.remove_fault(rule).await.unwrap();
+                }
             }
             for feed in &mut self.feeds {
                 feed.announce(self.world, scale.plays, &mut self.random).await;

@@ -35,13 +35,14 @@ pub async fn add(world: &World, seed: u64) {
     }
 }
 
-/// Two of one listener's targets are down from now on. Answers the number of the rule that has to be removed for one of
-/// them; the other one is up again when all rules are.
-pub async fn begin_outage(world: &World, listener: &str) -> u64 {
+/// Two of one listener's targets are down from now on, until the rules are removed whose numbers this answers.
+pub async fn begin_outage(world: &World, listener: &str) -> [u64; 2] {
     let down = |name: &str, endpoint| {
         let target = TARGETS.iter().find(|target| target.name == name).unwrap();
         NewFault::new(Effect::status(502)).at(endpoint).of(stage::user(listener, target.name))
     };
-    world.script.add_fault(&down("fm-two", Endpoint::LastfmScrobble)).await.unwrap();
-    world.script.add_fault(&down("brainz-two", Endpoint::ListenbrainzSubmit)).await.unwrap()
+    [
+        world.script.add_fault(&down("fm-two", Endpoint::LastfmScrobble)).await.unwrap(),
+        world.script.add_fault(&down("brainz-two", Endpoint::ListenbrainzSubmit)).await.unwrap(),
+    ]
 }
