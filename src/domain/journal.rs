@@ -93,16 +93,14 @@ impl Journal {
     /// Notes how a play stands with a target: in its entry, or in a new one.
     pub fn set(&mut self, play: &Arc<Play>, attachment: AttachmentId, standing: Standing) {
         let identity = Identity::of_play(play);
-        match self.entries.iter_mut().find(|entry| entry.identity.is_same(&identity)) {
-            Some(entry) => match entry.places.iter_mut().find(|(id, _)| *id == attachment) {
-                Some((_, known)) => *known = standing,
-                None => entry.places.push((attachment, standing)),
-            },
-            None => {
-                let places = vec![(attachment, standing)];
-                self.entries.push(Entry::new(self.next, Arc::clone(play), places));
-                self.next += 1;
-            }
+        let Some(entry) = self.entries.iter_mut().find(|entry| entry.identity.is_same(&identity)) else {
+            self.entries.push(Entry::new(self.next, Arc::clone(play), vec![(attachment, standing)]));
+            self.next += 1;
+            return;
+        };
+        match entry.places.iter_mut().find(|(id, _)| *id == attachment) {
+            Some((_, known)) => *known = standing,
+            None => entry.places.push((attachment, standing)),
         }
     }
 

@@ -262,7 +262,8 @@ mod tests {
             let mark = 0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(number as u64 + 1);
             let id = format!("{mark:016x}{:06x}", mark >> 20);
             let play = Play {
-                played_at: Timestamp::from_millisecond(1_795_430_000_000 + 214_337 * number as i64).unwrap(),
+                played_at: Timestamp::from_millisecond(1_795_430_000_000 + 214_337 * i64::try_from(number).unwrap())
+                    .unwrap(),
                 uri: format!("spotify:track:{id}"),
                 title: format!("The {mark:x} Song of Summer"),
                 artists: vec![format!("Band {}", mark % 400)],

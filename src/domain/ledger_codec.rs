@@ -124,7 +124,7 @@ fn read(reader: &mut Reader<'_>) -> Option<Ledger> {
             let byte = reader.byte()?;
             for index in 0..4 {
                 if marks.len() < ledger.attachments.len() {
-                    marks.push(mark(byte >> (index * 2))?);
+                    marks.push(mark(byte >> (index * 2)));
                 }
             }
         }
@@ -173,12 +173,12 @@ fn bits(mark: Mark) -> u8 {
     }
 }
 
-fn mark(bits: u8) -> Option<Mark> {
+fn mark(bits: u8) -> Mark {
     match bits & 0b11 {
-        0 => Some(Mark::Open),
-        1 => Some(Mark::Delivered),
-        2 => Some(Mark::Quarantined),
-        _ => Some(Mark::Unkept),
+        0 => Mark::Open,
+        1 => Mark::Delivered,
+        2 => Mark::Quarantined,
+        _ => Mark::Unkept,
     }
 }
 

@@ -121,25 +121,19 @@ fn step(
     now: Timestamp,
 ) -> Option<Step> {
     let name = || entry.entry.clone();
-    let batches = match progress.deliveries.get(&entry.entry) {
-        Some(done) => return again(done, &entry.entry),
-        None => {
-            let plays: Vec<OpenPlay> = open().into_iter().filter(|open| is_sendable(open, entry)).collect();
-            let plays: Vec<OpenPlay> = plays
-                .into_iter()
-                .filter(|open| refused(found, &open.play, now).is_none())
-                .take(PLAYS_IN_A_PASS)
-                .collect();
-            let known = account.status.as_ref().and_then(|status| status.target(&target.name));
-            match foreign::survey(found, known, plays.len(), progress.surveys.get(&entry.entry), account) {
-                foreign::Survey::Ask => {
-                    let plays = plays.into_iter().map(|open| open.play).collect();
-                    return Some(Step::Survey { entry: name(), plays });
-                }
-                foreign::Survey::Hold => return None,
-                foreign::Survey::Send => requests(found, &plays),
-            }
+    if let Some(done) = progress.deliveries.get(&entry.entry) {
+        return again(done, &entry.entry);
+    }
+    let sendable = |open: &OpenPlay| is_sendable(open, entry) && refused(found, &open.play, now).is_none();
+    let plays: Vec<OpenPlay> = open().into_iter().filter(sendable).take(PLAYS_IN_A_PASS).collect();
+    let known = account.status.as_ref().and_then(|status| status.target(&target.name));
+    let batches = match foreign::survey(found, known, plays.len(), progress.surveys.get(&entry.entry), account) {
+        foreign::Survey::Ask => {
+            let plays = plays.into_iter().map(|open| open.play).collect();
+            return Some(Step::Survey { entry: name(), plays });
         }
+        foreign::Survey::Hold => return None,
+        foreign::Survey::Send => requests(found, &plays),
     };
     (!batches.is_empty()).then(|| Step::Deliver { entry: name(), batches })
 }

@@ -241,6 +241,7 @@ pub struct Progress {
 
 impl Progress {
     /// What is written down before plays are sent to chosen seconds: these, and what was read; not what became of plays.
+    #[must_use]
     pub fn before_placing(&self) -> Self {
         Self {
             due: self.due,

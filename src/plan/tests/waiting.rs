@@ -12,6 +12,7 @@ use crate::domain::answer::{ApiAnswer, Delivery, Submission, Trouble};
 use crate::domain::journal::{CAPACITY, Journal, Standing};
 use crate::domain::ledger::Attachment;
 use crate::domain::name::ObjectName;
+use crate::plan::observed::JournalView;
 use crate::plan::step::SecretTrouble;
 
 fn down(world: &mut World) {
@@ -64,7 +65,7 @@ fn a_journal_that_is_nearly_full_says_so_and_what_has_no_room_is_counted_once_it
     let mut world = World::of(account().with_target("brainz"));
     down(&mut world);
     world.journal = Arc::new(filled(CAPACITY - 10));
-    world.surroundings.journal = Default::default();
+    world.surroundings.journal = JournalView::default();
     world.shows([play("first", start())]);
     world.run_for(minutes(1));
     assert_eq!(world.status().condition(Synced), "True JournalFull");
@@ -157,7 +158,7 @@ fn a_journal_secret_that_is_not_the_operators_stops_nothing_and_is_told() {
     let mut world = World::of(account().with_target("brainz").with_hook("hook"));
     let trouble = SecretTrouble::NotOurs { secret: ObjectName::new("music", "scrobble-operator-journal-uid") };
     world.journal_reads = Script::of(Err(trouble));
-    world.surroundings.journal = Default::default();
+    world.surroundings.journal = JournalView::default();
     let away = Delivery::NotNow { retry_after: None, trouble: Trouble::Status(503) };
     world.targets = Box::new(move |entry, plays| {
         Submission::all(plays.len(), if entry == "hook" { &away } else { &Delivery::Accepted })
@@ -186,7 +187,7 @@ fn a_journal_secret_that_is_not_the_operators_stops_nothing_and_is_told() {
 fn a_journal_that_cannot_be_read_just_now_delays_deliveries_and_no_read() {
     let mut world = World::of(account().with_target("brainz"));
     world.journal_reads = Script::of(Err(SecretTrouble::Cluster));
-    world.surroundings.journal = Default::default();
+    world.surroundings.journal = JournalView::default();
     world.shows([play("a", start())]);
     let passes = world.run_for(hours(1));
     assert!(passes < 100, "{passes} passes in an hour");

@@ -48,7 +48,7 @@ impl Feed {
         self.newest += SignedDuration::from_millis(random.random_range(31_000..45_000));
         let number = self.times.len();
         self.times.push(self.newest);
-        if number == 0 || number % AGAIN_SHARE != 0 {
+        if number == 0 || !number.is_multiple_of(AGAIN_SHARE) {
             let word = if number % REFUSED_SHARE == REFUSED_SHARE - 1 { REFUSED_TITLE } else { "Title" };
             let artist = if number % IGNORED_SHARE == IGNORED_SHARE - 1 { IGNORED_ARTIST } else { "The Heard" };
             self.track = (format!("{word} {number} of {}", self.listener), artist.to_owned());
