@@ -49,7 +49,7 @@ impl fmt::Display for Ending {
 }
 
 /// Starts an operator and kills it. Answers at which moment, in words.
-pub async fn live_and_die(world: &World, number: usize, random: &mut StdRng) -> String {
+pub async fn live_and_die(world: &World, number: usize, accounts: usize, random: &mut StdRng) -> String {
     let ending = ENDINGS[number % ENDINGS.len()];
     let mut reached = true;
     match ending {
@@ -62,7 +62,7 @@ pub async fn live_and_die(world: &World, number: usize, random: &mut StdRng) -> 
         }
         Ending::Failpoint(point) => {
             // Some accounts have passed it by then, and others have not.
-            let point = format!("{point}#{}", random.random_range(2..12));
+            let point = format!("{point}#{}", random.random_range(1..=2 * accounts));
             let operator = world.operator().environment("SCROBBLE_OPERATOR_FAILPOINT", &point);
             let mut operator = operator.start_unready().unwrap();
             reached = wait_until_gone(&mut operator).await;

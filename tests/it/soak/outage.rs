@@ -1,20 +1,16 @@
 //! Services that are away for two days: the journal keeps what they cannot take, and they get it when they are back.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::core::v1::Secret;
-use kube::ResourceExt as _;
 use scrobble_harness::wait_until;
 use scrobble_operator::api::condition::ConditionType;
 use scrobble_operator::api::v1alpha1::{AccountTargetStatus, SpotifyAccount, SpotifyAccountStatus, TargetState};
-use scrobble_operator::domain::journal::Journal;
-use scrobble_operator::domain::journal_codec::decode;
 use scrobble_simulator::api::{Effect, Endpoint, NewFault, NewPlay, Play, RecordFilter};
 use serde_json::json;
 
 use super::feed::newest_noted;
+use super::kept::{journal, wait_for_empty_journal};
 use super::stage::{self, Kind, Target};
 use super::verdict::Tally;
 use crate::world::{DEADLINE, World, condition};
@@ -35,21 +31,6 @@ const DOWN: [(Target, Endpoint, u64); 2] = [
     (Target { name: "brainz", kind: Kind::ListenBrainz }, Endpoint::ListenbrainzSubmit, 100),
 ];
 
-/// The journal Secret of an account, and what it holds.
-pub async fn journal(world: &World, account: &str) -> (Secret, Arc<Journal>) {
-    let account = world.api::<SpotifyAccount>().get(account).await.unwrap();
-    let name = format!("scrobble-operator-journal-{}", account.uid().unwrap());
-    let secret = world.secrets().get(&name).await.unwrap();
-    let journal = decode(&secret.data.as_ref().unwrap()["journal"].0).unwrap();
-    (secret, Arc::new(journal))
-}
-
-/// Waits until the journal holds nothing: what targets have goes after the status tells that they have it.
-pub async fn wait_for_empty_journal(world: &World, account: &str) {
-    let what = format!("the journal of {account} to be empty");
-    wait_until(&what, DEADLINE, async || journal(world, account).await.1.entries.is_empty()).await.unwrap();
-}
-
 /// Lets an operator end between the status that tells of deliveries and the journal that does not hold them any more.
 async fn end_between_status_and_journal(world: &World) {
     let delivered = async || {
@@ -64,7 +45,7 @@ async fn end_between_status_and_journal(world: &World) {
     })
     .await
     .unwrap();
-    assert_eq!(journal(world, "alice").await.1.entries.len(), PLAYS as usize, "the journal holds them still");
+    assert_eq!(journal(world, "alice").await.entries.len(), PLAYS as usize, "the journal holds them still");
 }
 
 /// Plays one track every two minutes, as the clock passes.
@@ -151,7 +132,7 @@ async fn two_days_without_its_services_cost_a_listener_no_play() {
 
     let now = world.script.now().await.unwrap();
     assert!(now.duration_since(days.begun) >= AWAY, "the services were away for two days");
-    assert_eq!(journal(&world, "alice").await.1.entries.len(), PLAYS as usize);
+    assert_eq!(journal(&world, "alice").await.entries.len(), PLAYS as usize);
     assert_eq!(world.script.deliveries("hook").await.unwrap().len(), PLAYS as usize, "the webhook did not wait");
     operator.kill().unwrap();
     world.script.clear_faults().await.unwrap();

@@ -8,12 +8,11 @@ use crate::world::World;
 /// Makes both services fail in every way that leaves it open whether they have acted; about one request in three.
 pub async fn add(world: &World, seed: u64) {
     let both = [Endpoint::LastfmScrobble, Endpoint::ListenbrainzSubmit];
-    let mut faults = Vec::new();
+    // Whoever waits for a turn there waits for these, in real time: more of them would only take longer.
+    let hang = |effect, endpoint| NewFault::new(effect).at(endpoint).times(1).likely(0.02, 0);
+    let mut faults =
+        vec![hang(Effect::HangAfter, Endpoint::LastfmScrobble), hang(Effect::Hang, Endpoint::ListenbrainzSubmit)];
     for endpoint in both {
-        // Whoever waits for a turn there waits for these: more of them would only take longer.
-        for effect in [Effect::HangAfter, Effect::Hang] {
-            faults.push(NewFault::new(effect).at(endpoint).times(1).likely(0.02, 0));
-        }
         for (effect, likely) in [
             (Effect::status(500), 0.06),
             (Effect::status_as(503, BodyForm::Html), 0.03),
@@ -36,13 +35,14 @@ pub async fn add(world: &World, seed: u64) {
     }
 }
 
-/// Two of one listener's targets are down from now on. Answers the number of the rule that has to be removed for one of
-/// them; the other one is up again when all rules are.
-pub async fn begin_outage(world: &World, listener: &str) -> u64 {
+/// Two of one listener's targets are down from now on, until the rules are removed whose numbers this answers.
+pub async fn begin_outage(world: &World, listener: &str) -> [u64; 2] {
     let down = |name: &str, endpoint| {
         let target = TARGETS.iter().find(|target| target.name == name).unwrap();
         NewFault::new(Effect::status(502)).at(endpoint).of(stage::user(listener, target.name))
     };
-    world.script.add_fault(&down("fm-two", Endpoint::LastfmScrobble)).await.unwrap();
-    world.script.add_fault(&down("brainz-two", Endpoint::ListenbrainzSubmit)).await.unwrap()
+    [
+        world.script.add_fault(&down("fm-two", Endpoint::LastfmScrobble)).await.unwrap(),
+        world.script.add_fault(&down("brainz-two", Endpoint::ListenbrainzSubmit)).await.unwrap(),
+    ]
 }

@@ -39,6 +39,8 @@ pub struct Tally {
     pub unexplained: usize,
     /// Records that came in more than one form: a repeat was not the same bytes.
     pub altered: usize,
+    /// Counts that a status has wrong.
+    pub miscounted: usize,
     /// Records that came more than once.
     pub repeated: usize,
     /// Records that are of a play.
@@ -75,6 +77,14 @@ impl Tally {
         }
     }
 
+    /// Adds a count that a status tells.
+    pub fn expect(&mut self, what: &str, told: i64, expected: usize) {
+        if usize::try_from(told) != Ok(expected) {
+            self.miscounted += 1;
+            self.tell(&format!("{what}: the status tells {told} and not {expected}"));
+        }
+    }
+
     fn tell(&mut self, mishap: &str) {
         if self.mishaps.len() < TOLD {
             self.mishaps.push(mishap.to_owned());
@@ -83,16 +93,16 @@ impl Tally {
 
     /// Whether every play is there once, as it was sent at first, and nothing else is.
     pub fn is_as_promised(&self) -> bool {
-        (self.lost, self.doubled, self.unexplained, self.altered) == (0, 0, 0, 0)
+        (self.lost, self.doubled, self.unexplained, self.altered, self.miscounted) == (0, 0, 0, 0, 0)
     }
 }
 
 impl fmt::Display for Tally {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { lost, doubled, unexplained, altered, repeated, held, .. } = self;
+        let Self { lost, doubled, unexplained, altered, miscounted, repeated, held, .. } = self;
         write!(
             formatter,
-            "lost {lost}, doubled {doubled} ({held} held, {repeated} received more than once, {altered} altered, {unexplained} unexplained)"
+            "lost {lost}, doubled {doubled} ({held} held, {repeated} received more than once, {altered} altered, {unexplained} unexplained, {miscounted} miscounted)"
         )
     }
 }
