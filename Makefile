@@ -39,12 +39,12 @@ chaos: ## kill the operator more than 200 times under all rotation policies; fai
 	$(CARGO) test -q --features testing --test it -- --nocapture chaos::
 
 # A short run of the same is part of `make test`.
-soak: ## kill the operator 20 times while its services fail at random; fails where one of 2,000 plays is lost or doubled
+soak: ## kill the operator 20 times while services fail at random, and play for a day; fails where a play is lost or doubled
 	@tools=$$(tools/build) || exit 1; \
 	tools=$$(printf '%s\n' "$$tools" | tail -n 1); \
 	export SCROBBLE_OPERATOR_TOOLS="$$tools" SCROBBLE_OPERATOR_SOAK=full; \
 	$(CARGO) build -q --features testing --bins && \
-	$(CARGO) test -q --features testing --test it -- --nocapture soak::
+	$(CARGO) test -q --features testing --test it -- --nocapture soak:: listening::marathon
 
 lint: ## check the format and the lints
 	$(CARGO) fmt --all --check

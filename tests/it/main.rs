@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests of processes live in real time")]
 #![allow(
     clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
     clippy::cast_precision_loss,
     clippy::cast_sign_loss,
     reason = "counts of a test are small"

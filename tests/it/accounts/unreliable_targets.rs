@@ -22,6 +22,20 @@ impl Trouble {
         if self.endpoint == Endpoint::Webhook { "hook" } else { "listenbrainz" }
     }
 
+    /// Whether it is no failure. A rate limit of ListenBrainz would pause every account of this test.
+    fn asks_to_wait(&self) -> bool {
+        self.name == "hook-429"
+    }
+
+    /// Reason and message while it lasts.
+    fn words(&self) -> (&'static str, &'static str) {
+        if self.asks_to_wait() {
+            ("RateLimited", "the service asks to wait")
+        } else {
+            ("TargetFailing", "the last delivery failed")
+        }
+    }
+
     /// Whom the simulator sees.
     fn caller(&self) -> String {
         if self.endpoint == Endpoint::Webhook { format!("hook-{}", self.name) } else { self.name.to_owned() }
@@ -40,7 +54,6 @@ fn troubles() -> Vec<Trouble> {
         listens("listens-truncated", Effect::TruncatedBody),
         Trouble { times: 1, ..listens("listens-oversized", Effect::OversizedBody { bytes: 0 }) },
         Trouble { times: 1, ..listens("listens-hangs", Effect::HangAfter) },
-        Trouble { times: 1, wait: 600, ..listens("listens-429", Effect::RateLimited { retry_after_seconds: 600 }) },
         Trouble { times: 1, wait: 600, ..listens("listens-503", later(503)) },
         hook("hook-500", Effect::status(500)),
         hook("hook-cut-before", Effect::CutBefore),
@@ -106,13 +119,15 @@ async fn a_target_in_trouble_is_tried_again_and_gets_each_play_once() {
             let target = status.target(trouble.target()).unwrap();
             if target.state == TargetState::Failing {
                 failures = failures.max(target.consecutive_failures);
-                assert_eq!(target.reason.as_deref(), Some("TargetFailing"), "{name}");
-                assert!(target.message.as_deref().unwrap().contains("the last delivery failed"), "{name}");
+                let (reason, message) = trouble.words();
+                assert_eq!(target.reason.as_deref(), Some(reason), "{name}");
+                assert!(target.message.as_deref().unwrap().contains(message), "{name}");
                 assert!(target.next_attempt_time.is_some() && target.pending == 1, "{name}");
                 assert!(sent(3)(&status), "{name}: the other target does not wait");
             }
         }
-        assert_eq!(failures, i32::try_from(trouble.times).unwrap(), "{name}");
+        let counted = if trouble.asks_to_wait() { 0 } else { i32::try_from(trouble.times).unwrap() };
+        assert_eq!(failures, counted, "{name}");
         assert_eq!(world.listens(name).await.len(), 2, "{name}");
         let deliveries = world.script.deliveries(&format!("hook-{name}")).await.unwrap();
         assert_eq!(deliveries.len(), 2, "{name}");
