@@ -120,17 +120,12 @@ fn step(
     open: &dyn Fn() -> Vec<OpenPlay>,
     now: Timestamp,
 ) -> Option<Step> {
-<<<<<<< HEAD
-=======
-    let name = || entry.entry.clone();
->>>>>>> deliveries
     if let Some(done) = progress.deliveries.get(&entry.entry) {
         return again(done, &entry.entry);
     }
     let sendable = |open: &OpenPlay| is_sendable(open, entry) && refused(found, &open.play, now).is_none();
     let plays: Vec<OpenPlay> = open().into_iter().filter(sendable).take(PLAYS_IN_A_PASS).collect();
     let known = account.status.as_ref().and_then(|status| status.target(&target.name));
-<<<<<<< HEAD
     let entry = entry.entry.clone();
     match foreign::survey(found, known, plays.len(), progress.surveys.get(&entry), account) {
         foreign::Survey::Ask => Some(Step::Survey { entry, plays: plays.into_iter().map(|open| open.play).collect() }),
@@ -140,17 +135,6 @@ fn step(
             (!batches.is_empty()).then_some(Step::Deliver { entry, batches })
         }
     }
-=======
-    let batches = match foreign::survey(found, known, plays.len(), progress.surveys.get(&entry.entry), account) {
-        foreign::Survey::Ask => {
-            let plays = plays.into_iter().map(|open| open.play).collect();
-            return Some(Step::Survey { entry: name(), plays });
-        }
-        foreign::Survey::Hold => return None,
-        foreign::Survey::Send => requests(found, &plays),
-    };
-    (!batches.is_empty()).then(|| Step::Deliver { entry: name(), batches })
->>>>>>> deliveries
 }
 
 /// What follows on requests of this pass: seconds that were chosen are written down and then sent; what was refused
