@@ -21,6 +21,12 @@ pub fn refused(target_type: TargetType, play: &Play, sent: Timestamp, now: Times
     (target_type == TargetType::LastFm).then(|| refused_by_last_fm(play, sent, now))?
 }
 
+/// From when on a service of this type takes a play no more that it would be told at the second `sent`; none where it
+/// never becomes too old.
+pub fn too_old_from(target_type: TargetType, sent: Timestamp) -> Option<Timestamp> {
+    (target_type == TargetType::LastFm).then(|| sent.saturating_add(LONGEST_AGE).unwrap_or(Timestamp::MAX))
+}
+
 fn refused_by_last_fm(play: &Play, sent: Timestamp, now: Timestamp) -> Option<Delivery> {
     // A length of nothing is one that is not known.
     if play.duration_ms.is_some_and(|length| (1..=SHORTEST_TRACK_MS).contains(&length)) {

@@ -44,3 +44,28 @@ pub fn settle(
     status.accounts = accounts;
     status
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::condition::{ConditionType, find_condition};
+    use crate::plan::tests::observations::target;
+
+    #[test]
+    fn accounts_that_share_a_maloja_are_told_and_others_not() {
+        for (kind, accounts, mixes) in [
+            (TargetType::Maloja, 0, false),
+            (TargetType::Maloja, 1, false),
+            (TargetType::Maloja, 2, true),
+            (TargetType::LastFm, 9, false),
+        ] {
+            let status = settle(&target("shared", kind), &Ok(()), accounts, Timestamp::UNIX_EPOCH);
+            let ready = find_condition(&status.conditions, ConditionType::Ready).unwrap();
+            assert_eq!(
+                (ready.status.as_str(), ready.message.contains("mixes")),
+                ("True", mixes),
+                "{kind:?} {accounts}"
+            );
+        }
+    }
+}

@@ -69,6 +69,10 @@ pub struct AccountTargetStatus {
     #[schemars(range(min = 0))]
     pub dropped_total: i64,
 
+    /// When the oldest play that waits becomes too old for the service; told from four days before on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub too_old_time: Option<Time>,
+
     /// Failures in a row.
     #[schemars(range(min = 0))]
     pub consecutive_failures: i32,

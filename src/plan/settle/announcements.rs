@@ -38,7 +38,7 @@ pub(super) fn between(before: &SpotifyAccountStatus, after: &SpotifyAccountStatu
             None => target.state != TargetState::Healthy,
             Some(known) => known.state != target.state || known.reason != target.reason,
         };
-        let warning = !matches!(target.state, TargetState::Healthy | TargetState::Idle);
+        let warning = target.state != TargetState::Healthy;
         let reason = if warning { target.reason.clone() } else { Some("Succeeded".to_owned()) };
         let Some(reason) = reason.filter(|reason| !announcements.iter().any(|said| said.reason == *reason)) else {
             continue;
@@ -49,7 +49,24 @@ pub(super) fn between(before: &SpotifyAccountStatus, after: &SpotifyAccountStatu
         }
     }
     announcements.extend(quarantined(before, after));
+    announcements.extend(too_old(before, after));
     announcements
+}
+
+/// Plays that wait become too old for a service soon, and that was not told before.
+fn too_old(before: &SpotifyAccountStatus, after: &SpotifyAccountStatus) -> impl Iterator<Item = Announcement> {
+    after.targets.iter().filter_map(|target| {
+        let told = before.target(&target.name).is_some_and(|known| known.too_old_time.is_some());
+        let end = target.too_old_time.as_ref().filter(|_| !told)?;
+        Some(Announcement {
+            warning: true,
+            reason: Reason::TargetFailing.as_str().to_owned(),
+            note: format!(
+                "target {}: from {:.0} on the service takes the oldest of {} plays that wait no more: mend what keeps it from them",
+                target.name, end.0, target.pending,
+            ),
+        })
+    })
 }
 
 /// Targets refused plays for good: more than were set aside before, or those again that a human has asked for.

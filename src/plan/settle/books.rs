@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::targets::known_or_new;
 use crate::api::condition::whole_seconds;
@@ -12,11 +12,13 @@ use crate::domain::answer::{Delivery, Submission, Trouble};
 use crate::domain::journal::{AttachmentId, Entry, Journal, Standing, Wait};
 use crate::domain::ledger::{Identity, Ledger, Mark, Placed, Row};
 use crate::domain::play::{Page, Play};
-use crate::plan::observed::Observed;
-use crate::plan::open::{OpenPlay, Sources, attachment_id, open_plays};
+use crate::plan::observed::{Observed, TargetEntry};
+use crate::plan::open::{OpenPlay, Sources, attachment_id, open_plays, sent_time};
 use crate::plan::step::{Progress, TargetProgress};
-use crate::plan::{delivery, journal, maloja, reference, schedule};
+use crate::plan::{acceptance, delivery, journal, maloja, reference, schedule};
 
+/// So long before plays that wait become too old for a service it is told.
+const TOO_OLD_NOTICE: SignedDuration = SignedDuration::from_hours(4 * 24);
 /// So much is shown of what parked plays hold back.
 const MOST_HELD_BACK: usize = 64;
 /// Why a play was refused is told in so many characters.
@@ -77,6 +79,8 @@ pub(super) fn mark(
         }
         let open = if entry.holder.is_none() { open(account, target, namespace, books) } else { Vec::new() };
         state.pending = count(open.len());
+        let oldest = open.first().and_then(|open| too_old_from(target, entry, observed, &open.play));
+        state.too_old_time = oldest.filter(|end| end.duration_since(now) <= TOO_OLD_NOTICE).map(whole_seconds);
         wanted.extend(open.into_iter().filter(|open| !open.kept).map(|open| (id, open)));
         states.push(state);
     }
@@ -101,6 +105,12 @@ pub(super) fn mark(
     }
     sync.pending_total = states.iter().map(|state| state.pending).sum();
     status.targets = states;
+}
+
+/// From when on the service takes a play no more.
+fn too_old_from(target: &AccountTarget, entry: &TargetEntry, observed: &Observed, play: &Play) -> Option<Timestamp> {
+    let found = reference::deliverable(target, entry, observed).ok()?;
+    acceptance::too_old_from(found.spec.target_type, sent_time(found, play))
 }
 
 fn open(account: &SpotifyAccount, target: &AccountTarget, namespace: &str, books: &Books<'_>) -> Vec<OpenPlay> {

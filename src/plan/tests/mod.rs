@@ -13,7 +13,7 @@ mod failures;
 mod gaps;
 mod lineage;
 mod listeners;
-mod observations;
+pub(in crate::plan) mod observations;
 mod once;
 mod paces;
 mod passes;

@@ -49,7 +49,7 @@ pub(super) fn refused_app(next_probe: Timestamp) -> Lookup<SpotifyApp> {
 }
 
 /// A target of a type.
-pub(super) fn target(name: &str, kind: TargetType) -> ScrobbleTarget {
+pub(in crate::plan) fn target(name: &str, kind: TargetType) -> ScrobbleTarget {
     let spec = ScrobbleTargetSpec {
         target_type: kind,
         url: Some(format!("https://{name}.example.org")),

@@ -3,15 +3,18 @@
 use std::sync::Arc;
 
 use super::accounts::{AccountSentence, StatusQuestion, account, hours, minutes, seconds, start};
+use super::observations::target;
 use super::plays::{evening, page, play};
 use super::world::{Deed, Script, World};
 use crate::api::RETRY_QUARANTINED_AT;
 use crate::api::condition::ConditionType::{Ready, Stalled, Synced};
-use crate::api::v1alpha1::TargetState;
+use crate::api::condition::whole_seconds;
+use crate::api::v1alpha1::{TargetState, TargetType};
 use crate::domain::answer::{ApiAnswer, Delivery, Submission, Trouble};
 use crate::domain::journal::{CAPACITY, Journal, Standing};
 use crate::domain::ledger::Attachment;
 use crate::domain::name::ObjectName;
+use crate::plan::Lookup;
 use crate::plan::observed::JournalView;
 use crate::plan::step::SecretTrouble;
 
@@ -196,4 +199,24 @@ fn a_journal_that_cannot_be_read_just_now_delays_deliveries_and_no_read() {
     world.run_for(minutes(25));
     assert_eq!(world.sent("brainz").len(), 1);
     assert_eq!(world.status().condition(Ready), "True Succeeded");
+}
+
+#[test]
+fn plays_that_become_too_old_for_last_fm_are_warned_of_once_and_then_set_aside() {
+    let mut world = World::of(account().with_target("fm"));
+    world.surroundings.targets[0].target = Lookup::Found(Arc::new(target("fm", TargetType::LastFm)));
+    down(&mut world);
+    world.shows([play("old", start())]);
+    world.run_for(hours(24 * 9));
+    assert_eq!(world.status().target("fm").unwrap().too_old_time, None);
+    world.said.clear();
+    world.run_for(hours(24 * 2));
+    let end = start() + hours(24 * 14);
+    assert_eq!(world.status().target("fm").unwrap().too_old_time, Some(whole_seconds(end)));
+    let told = world.said.iter().filter(|said| said.note.contains("2026-12-07T10:00:00Z")).count();
+    assert_eq!(told, 1, "{:?}", world.said);
+    world.run_for(hours(24 * 4));
+    let target = world.status().target("fm").unwrap().clone();
+    assert_eq!((target.pending, target.quarantined, target.too_old_time), (0, 1, None));
+    assert!(target.last_quarantine_reason.unwrap().contains("too old"));
 }
