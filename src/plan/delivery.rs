@@ -280,7 +280,9 @@ pub(super) fn next(
     let waits = observed.waiting_page.is_some() || status.targets.iter().any(|target| target.pending > 0);
     let retry = schedule::retry_requested(account).is_some();
     if retry && status.targets.iter().any(|target| target.quarantined > 0) {
-        return Some(Timestamp::MIN);
+        // Without the journal it waits like everything else that was put off.
+        let put_off = status.targets.iter().filter_map(|target| target.next_attempt_time.as_ref()).map(|next| next.0);
+        return Some(put_off.min().filter(|_| journal(observed).is_none()).unwrap_or(Timestamp::MIN));
     }
     if !waits {
         return None;

@@ -220,3 +220,21 @@ fn plays_that_become_too_old_for_last_fm_are_warned_of_once_and_then_set_aside()
     assert_eq!((target.pending, target.quarantined, target.too_old_time), (0, 1, None));
     assert!(target.last_quarantine_reason.unwrap().contains("too old"));
 }
+
+#[test]
+fn a_request_to_send_refused_plays_again_does_not_loop_while_the_journal_cannot_be_read() {
+    let mut world = World::of(account().with_target("brainz"));
+    world.targets = Box::new(|_, plays| Submission::all(plays.len(), &Delivery::Never { reason: "bad".to_owned() }));
+    world.shows([play("bad", start())]);
+    world.run_for(minutes(1));
+    world.restart_after(seconds(5));
+    world.journal_reads = Script::of(Err(SecretTrouble::Cluster));
+    let annotations = world.account.metadata.annotations.get_or_insert_default();
+    annotations.insert(RETRY_QUARANTINED_AT.to_owned(), "now".to_owned());
+    let passes = world.run_for(minutes(10));
+    assert!(passes < 20, "{passes} passes in ten minutes");
+    world.journal_reads = Script::of(Ok(()));
+    up(&mut world);
+    world.run_for(minutes(2));
+    assert_eq!(world.status().target("brainz").unwrap().quarantined, 0);
+}

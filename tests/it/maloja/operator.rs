@@ -191,3 +191,32 @@ async fn a_play_whose_second_was_taken_in_between_waits_and_is_shown_until_somet
     let reads = world.script.requests(&RecordFilter::at(Endpoint::RecentlyPlayed)).await.unwrap();
     assert!(!reads.is_empty());
 }
+
+#[tokio::test]
+async fn a_chosen_second_is_written_down_before_the_play_is_sent_there() {
+    let maloja = Maloja::start(&KEYS).await.unwrap();
+    let world = World::new("maloja-chosen").await;
+    listeners(&world, &maloja.base_url()).await;
+    let ended = world.script.now().await.unwrap() - SignedDuration::from_mins(30);
+    // Further than anybody would look for a play of which nothing is known.
+    let taken = 36;
+    for after in 0..taken {
+        maloja.occupy(ended.as_second() + after, &format!("another {after}"), "somebody else").await.unwrap();
+    }
+    world.script.add_plays("alice", &[NewPlay::new(ended).titled("late", "The Late")]).await.unwrap();
+    account(&world, "alice").await;
+    // First its second is chosen, then it is sent there: the process dies before anything tells that it arrived.
+    let dying = world.operator().environment("SCROBBLE_OPERATOR_FAILPOINT", "abort:delivered@alice#2");
+    let ended_with = dying.start_unready().unwrap().wait(DEADLINE).await.unwrap();
+    assert!(!ended_with.success());
+    let standing = || async {
+        let all = maloja.scrobbles().await.unwrap();
+        let late = all.into_iter().filter(|scrobble| scrobble.title == "late");
+        late.map(|scrobble| scrobble.second - ended.as_second()).collect::<Vec<_>>()
+    };
+    assert_eq!(standing().await, [taken]);
+
+    let _operator = world.start().await;
+    world.wait("alice", "the play", |status| scrobbled(status) == 1 && pending(status) == 0).await;
+    assert_eq!(standing().await, [taken], "it is found where it was sent");
+}
