@@ -12,6 +12,7 @@ use scrobble_simulator::api::{BodyForm, Effect, Endpoint, NewApp, NewFault, Rota
 use serde::Serialize;
 use serde_json::json;
 
+use crate::deliveries::stage::keyed;
 use crate::world::{CLIENT_ID, DEADLINE, World};
 
 const CLIENT_SECRET: &str = "planted-client-secret/with+signs";
@@ -38,7 +39,8 @@ impl Planted {
 
     /// Plants every value of every Secret as it is now.
     async fn plant_secrets(&mut self, world: &World) {
-        const HARMLESS: [&str; 5] = ["expires-at", "scope", "flow", "authorized-at", "replaced"];
+        // The journal holds plays, compressed.
+        const HARMLESS: [&str; 6] = ["expires-at", "scope", "flow", "authorized-at", "replaced", "journal"];
         for secret in world.secrets().list(&ListParams::default().labels("scrobble-operator.io/use")).await.unwrap() {
             let name = secret.name_any();
             for (key, value) in secret.data.unwrap_or_default() {
@@ -70,6 +72,7 @@ async fn no_secret_is_shown_at_any_log_level() {
     let world = World::with_app("secrecy", app).await;
     world.account("alice", "1s").await;
     world.account("bob", "1s").await;
+    dora(&world).await;
     let mut planted = Planted::default();
     // As RFC 6749 section 2.3.1 sends them.
     let encoded: String = url::form_urlencoded::byte_serialize(CLIENT_SECRET.as_bytes()).collect();
@@ -120,6 +123,17 @@ async fn no_secret_is_shown_at_any_log_level() {
     }
 }
 
+/// A listener of Last.fm and of a Maloja that is none.
+async fn dora(world: &World) {
+    world.lastfm_target("fm", "PlayedAt", json!({})).await;
+    world.lastfm_user("dora").await;
+    world.secret("dora-maloja", "credentials", &[("api-key", "planted-key-of-a-maloja")]).await;
+    let spec = json!({"type": "Maloja", "url": world.script.webhook_url("no-maloja")});
+    world.create::<ScrobbleTarget>("ScrobbleTarget", "no-maloja", &spec).await;
+    let targets = json!([keyed("fm", "fm", "dora-lastfm"), keyed("maloja", "no-maloja", "dora-maloja")]);
+    world.listening("dora", "1s", targets).await;
+}
+
 fn shown<K: Clone + Serialize>(objects: &ObjectList<K>) -> String {
     serde_json::to_string(&objects.items).unwrap()
 }
@@ -144,8 +158,16 @@ async fn everything_fails(world: &World, planted: &mut Planted) {
         retry_after_seconds: None,
     };
     let described = Effect::TokenError { error: "temporarily_unavailable".into(), description: Some(BODY.into()) };
-    let endpoints =
-        [Endpoint::Token, Endpoint::Me, Endpoint::RecentlyPlayed, Endpoint::ListenbrainzSubmit, Endpoint::Webhook];
+    let endpoints = [
+        Endpoint::Token,
+        Endpoint::Me,
+        Endpoint::RecentlyPlayed,
+        Endpoint::ListenbrainzSubmit,
+        Endpoint::LastfmScrobble,
+        Endpoint::LastfmUserInfo,
+        Endpoint::LastfmRecentTracks,
+        Endpoint::Webhook,
+    ];
     for (number, effect) in [
         described,
         text(400),
@@ -165,11 +187,13 @@ async fn everything_fails(world: &World, planted: &mut Planted) {
             world.script.add_fault(&NewFault::new(effect.clone()).at(endpoint).times(2)).await.unwrap();
         }
         world.play("alice", 1, 0).await;
+        world.play("dora", 3, 0).await;
         let mut requests = 0;
         wait_until("the faults to strike", DEADLINE, async || {
             // Where a failure waits for its next attempt, somebody asks.
             requests += 1;
             world.request("alice", &format!("{number}-{requests}")).await;
+            world.request("dora", &format!("{number}-{requests}")).await;
             planted.plant_secrets(world).await;
             let faults = world.script.faults().await.unwrap();
             let struck = faults

@@ -56,6 +56,7 @@ pub fn full(kind: &str) -> Vec<Value> {
                 json!({
                     "apiKeyRef": { "name": "lastfm-app", "key": "api-key" },
                     "sharedSecretRef": { "name": "lastfm-app", "key": "shared-secret" },
+                    "onForeignScrobbler": "Send",
                 }),
             ),
             target("ListenBrainz", "listenBrainz", json!({ "batchSize": 50 })),

@@ -9,6 +9,6 @@ mod hanging;
 mod journal;
 mod last_fm_limits;
 mod quarantine;
-mod stage;
+pub mod stage;
 mod strangers;
 mod unreadable;

@@ -205,8 +205,8 @@ async fn a_chosen_second_is_written_down_before_the_play_is_sent_there() {
     }
     world.script.add_plays("alice", &[NewPlay::new(ended).titled("late", "The Late")]).await.unwrap();
     account(&world, "alice").await;
-    // First its second is chosen, then it is sent there: the process dies before anything tells that it arrived.
-    let dying = world.operator().environment("SCROBBLE_OPERATOR_FAILPOINT", "abort:delivered@alice#2");
+    // Its second is chosen, written down, and it is sent there: the process dies before anything tells that it arrived.
+    let dying = world.operator().environment("SCROBBLE_OPERATOR_FAILPOINT", "abort:delivered@alice#3");
     let ended_with = dying.start_unready().unwrap().wait(DEADLINE).await.unwrap();
     assert!(!ended_with.success());
     let standing = || async {
