@@ -186,6 +186,9 @@ fn play(stored: StoredPlay) -> Option<Play> {
 }
 
 #[cfg(test)]
+mod versions;
+
+#[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 

@@ -1,10 +1,11 @@
 //! The ledger as text for `status.ledger`: versioned, compact, opaque to everybody else.
 //!
-//! In base64: the version; attachments (count; id, time, initial), the newest forgotten time, the counted losses, rows
-//! (count; time as a difference to the row before, two short hashes, two bits a mark); since version 2 also the settled
-//! journal entries (count; id, runs: count; first as a difference to the end of the run before, length) and the chosen
-//! seconds (count; target's position, short hash, time, second as a difference to it). Whole numbers are little-endian
-//! base-128 (LEB128), signed ones zigzag first.
+//! In base64: the version; attachments (count; id, time, initial), the newest forgotten time (whether there is one;
+//! time), the counted losses (count; short hashes), rows (count; time as a difference to the row before, two short hashes,
+//! two bits a mark); since version 2 also the settled journal entries (count; id, runs: count; first as a difference to
+//! the end of the run before, length) and the chosen seconds (count; target's position, short hash, time, second as a
+//! difference to it). Whole numbers are little-endian base-128 (LEB128), signed ones zigzag first. Hashes are big-endian.
+//! A byte holds four marks, the first in its lowest bits.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -230,6 +231,9 @@ impl Reader<'_> {
         Some((value >> 1).cast_signed() ^ -(value & 1).cast_signed())
     }
 }
+
+#[cfg(test)]
+mod versions;
 
 #[cfg(test)]
 mod tests {

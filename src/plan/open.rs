@@ -159,5 +159,6 @@ pub fn sent_time(target: &ScrobbleTarget, play: &Play) -> Timestamp {
         PlayTimestamp::PlayedAt => 0,
         PlayTimestamp::EstimatedStart => play.duration_ms.unwrap_or(0),
     };
-    Timestamp::from_second(end.saturating_sub(length).div_euclid(1000)).unwrap_or(play.played_at)
+    let second = |millisecond: i64| Timestamp::from_second(millisecond.div_euclid(1000));
+    second(end.saturating_sub(length)).or_else(|_| second(end)).unwrap_or(play.played_at)
 }

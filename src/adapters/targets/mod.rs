@@ -7,6 +7,8 @@ mod maloja;
 mod private_addresses;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod times;
 mod webhook;
 
 use std::collections::BTreeMap;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
+use url::Url;
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
@@ -25,6 +26,18 @@ pub(super) fn open_client() -> GuardedClient {
 pub(super) fn client(ranges: &[&str]) -> GuardedClient {
     rustls::crypto::ring::default_provider().install_default().ok();
     GuardedClient::new(&AllowedRanges::new(ranges.iter().map(|range| range.parse().unwrap()).collect())).unwrap()
+}
+
+/// A service of each type at this URL.
+pub(super) fn services(url: &Url) -> [Service; 4] {
+    let secret = || "secret".to_owned().into();
+    let named = || "music/archive".to_owned();
+    [
+        Service::LastFm { url: url.clone(), api_key: secret(), shared_secret: secret(), session_key: secret() },
+        Service::Maloja { url: url.clone(), api_key: secret() },
+        Service::ListenBrainz { url: url.clone(), token: secret() },
+        Service::Webhook { url: url.clone(), signing_key: Some(secret()), target: named(), listener: named() },
+    ]
 }
 
 /// A server with one answer to everything.

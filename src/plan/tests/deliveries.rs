@@ -8,11 +8,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::accounts::{AccountSentence, account, hours, minutes, seconds, start};
 use super::plays::{evening, page, play, skipped};
 use super::world::World;
-use crate::api::v1alpha1::{PlayTimestamp, SpotifyAccount, TargetState, TargetType};
+use crate::api::v1alpha1::{SpotifyAccount, TargetState, TargetType};
 use crate::domain::answer::{ApiAnswer, Delivery, Submission, Trouble};
 use crate::domain::ledger::CAPACITY;
 use crate::domain::play::{Page, Play};
-use crate::plan::open::sent_time;
 
 fn titles(world: &World, target: &str) -> Vec<String> {
     world.sent(target).iter().map(|play| play.uri.trim_start_matches("spotify:track:").to_owned()).collect()
@@ -322,25 +321,6 @@ fn batches_are_as_large_as_the_service_takes() {
     assert_eq!(*sizes.borrow(), [7, 7, 6]);
     let sent = world.sent("brainz");
     assert!(sent.windows(2).all(|pair| pair[0].played_at < pair[1].played_at), "oldest first");
-}
-
-#[test]
-fn the_second_that_is_sent_is_rounded_down_whatever_the_mode() {
-    let mut target = super::observations::target("brainz", TargetType::ListenBrainz);
-    let heard = play("a", "2026-11-23T09:59:59.999Z".parse().unwrap());
-    let at = |text: &str| text.parse::<Timestamp>().unwrap();
-    assert_eq!(sent_time(&target, &heard), at("2026-11-23T09:59:59Z"));
-    target.spec.timestamp = PlayTimestamp::EstimatedStart;
-    assert_eq!(sent_time(&target, &heard), at("2026-11-23T09:56:59Z"));
-    let unknown = Play { duration_ms: None, ..heard.clone() };
-    assert_eq!(sent_time(&target, &unknown), at("2026-11-23T09:59:59Z"));
-    let long = Play { duration_ms: Some(i64::MAX), ..heard.clone() };
-    assert!(sent_time(&target, &long) <= heard.played_at, "an absurd length does not panic");
-    let ancient = play("a", at("1969-12-31T23:59:59.500Z"));
-    assert_eq!(
-        sent_time(&super::observations::target("x", TargetType::ListenBrainz), &ancient),
-        at("1969-12-31T23:59:59Z")
-    );
 }
 
 #[test]

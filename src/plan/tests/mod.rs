@@ -24,6 +24,7 @@ mod refreshes;
 mod refused_tokens;
 mod states;
 mod stops;
+mod times;
 mod trouble;
 mod waiting;
 mod world;

@@ -4,7 +4,9 @@
 
 mod identity;
 mod items;
+mod lastfm;
 mod listenbrainz;
+mod maloja;
 mod webhook;
 
 use jiff::Timestamp;
@@ -33,7 +35,7 @@ struct Column {
     expected: &'static [(&'static [&'static str], &'static str)],
 }
 
-const COLUMNS: [Column; 2] = [listenbrainz::COLUMN, webhook::COLUMN];
+const COLUMNS: [Column; 4] = [lastfm::COLUMN, listenbrainz::COLUMN, maloja::COLUMN, webhook::COLUMN];
 
 /// What Spotify's answer with these items is read as.
 async fn read(items: &[Value]) -> Page {
