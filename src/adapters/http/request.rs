@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 use reqwest::dns::Resolve;
 use reqwest::{Client, Method, Request, RequestBuilder, redirect};
@@ -27,6 +28,14 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// The body, at most [`MAXIMUM_BODY_BYTES`].
     pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// Whether it is a page for people, as proxies send them, rather than an answer of an API.
+    pub fn is_page(&self) -> bool {
+        let kind = self.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        kind.to_ascii_lowercase().contains("html") || self.body.trim_ascii_start().starts_with(b"<")
+    }
 }
 
 impl fmt::Debug for Answer {

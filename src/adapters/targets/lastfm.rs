@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use url::Url;
 
-use super::Scrobble;
+use super::{Scrobble, lost};
 use crate::adapters::http::{Answer, GuardedClient, retry_after};
 use crate::domain::answer::{Delivery, Shown, Submission, Submitted, Trouble};
 use crate::domain::digest::hexadecimal;
@@ -42,10 +42,7 @@ pub(super) async fn submit(http: &GuardedClient, account: &Account<'_>, scrobble
     let count = scrobbles.len();
     let answer = match call(http, account, "track.scrobble", batch(scrobbles)).await {
         Ok(answer) => answer,
-        Err(trouble) if trouble.was_not_sent() => {
-            return Submitted::all(count, &Delivery::NotNow { retry_after: None, trouble });
-        }
-        Err(trouble) => return Submitted::all(count, &Delivery::Unknown(trouble)),
+        Err(trouble) => return Submitted::all(count, &lost(trouble)),
     };
     let body = read(&answer);
     match failure(&answer, &body) {

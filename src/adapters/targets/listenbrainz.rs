@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use url::Url;
 
-use super::{OrderedObject, Scrobble, filled};
+use super::{OrderedObject, Scrobble, filled, lost};
 use crate::adapters::http::{Answer, GuardedClient, retry_after};
 use crate::domain::answer::{Delivery, Submission, Submitted, Trouble};
 
@@ -47,10 +47,7 @@ pub(super) async fn submit(http: &GuardedClient, account: &Account<'_>, scrobble
     };
     match http.send(Method::POST, &endpoint(account.url, "submit-listens"), account.deadline, complete).await {
         Ok(answer) => Submitted { submission: submitted(&answer, scrobbles), pause: rate_limit::pause(&answer) },
-        Err(trouble) if trouble.was_not_sent() => {
-            Submitted::all(scrobbles.len(), &Delivery::NotNow { retry_after: None, trouble })
-        }
-        Err(trouble) => Submitted::all(scrobbles.len(), &Delivery::Unknown(trouble)),
+        Err(trouble) => Submitted::all(scrobbles.len(), &lost(trouble)),
     }
 }
 
@@ -81,7 +78,7 @@ pub(super) async fn validate(http: &GuardedClient, account: &Account<'_>) -> Del
                 None => Delivery::NotNow { retry_after: None, trouble: Trouble::Unreadable },
             }
         }
-        Ok(answer) if matches!(answer.status.as_u16(), 400 | 401 | 403) && !is_page(&answer) => {
+        Ok(answer) if matches!(answer.status.as_u16(), 400 | 401 | 403) && !answer.is_page() => {
             Delivery::CredentialsRefused
         }
         Ok(answer) => not_now(&answer),
@@ -96,7 +93,7 @@ fn submitted(answer: &Answer, scrobbles: &[Scrobble]) -> Submission {
         413 if scrobbles.len() > 1 => return Submission::BatchRefused,
         413 => Delivery::Never { reason: refusal(413, scrobbles) },
         // A proxy between here and the server says nothing about listens or tokens.
-        _ if is_page(answer) => not_now(answer),
+        _ if answer.is_page() => not_now(answer),
         // One bad listen makes the whole request a 400.
         400 if scrobbles.len() > 1 => return Submission::BatchRefused,
         400 => Delivery::Never { reason: refusal(400, scrobbles) },
@@ -110,12 +107,6 @@ fn submitted(answer: &Answer, scrobbles: &[Scrobble]) -> Submission {
 fn is_confirmed(body: &[u8]) -> bool {
     let body: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
     body.get("status").and_then(Value::as_str) == Some("ok")
-}
-
-/// Whether the answer is a page for people. The API itself only speaks JSON.
-fn is_page(answer: &Answer) -> bool {
-    let kind = answer.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    kind.to_ascii_lowercase().contains("html") || answer.body.trim_ascii_start().starts_with(b"<")
 }
 
 fn not_now(answer: &Answer) -> Delivery {

@@ -17,9 +17,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use url::Url;
 
-use super::{OrderedObject, Scrobble, filled};
+use super::{OneByOne, OrderedObject, Scrobble, filled, lost};
 use crate::adapters::http::{Answer, GuardedClient, retry_after};
-use crate::domain::answer::{Delivery, Shown, Submission, Submitted, Trouble};
+use crate::domain::answer::{Delivery, Shown, Submitted, Trouble};
 
 /// How many scrobbles are read at a time: about 150 KiB.
 const PAGE: usize = 500;
@@ -36,18 +36,14 @@ pub(super) struct Account<'a> {
 
 /// Sends plays one by one and stops at the first that is neither there now nor refused for good.
 pub(super) async fn submit(http: &GuardedClient, account: &Account<'_>, scrobbles: &[Scrobble]) -> Submitted {
-    let mut deliveries = Vec::with_capacity(scrobbles.len());
+    let mut answers = OneByOne::of(scrobbles.len());
     for scrobble in scrobbles {
         let delivery = post(http, account, &listen(scrobble)).await.map_or_else(lost, |answer| submitted(&answer));
-        let goes_on = matches!(delivery, Delivery::Accepted | Delivery::AlreadyThere | Delivery::Never { .. });
-        let for_the_rest = if goes_on { None } else { Some(unsent(&delivery)) };
-        deliveries.push(delivery);
-        if let Some(unsent) = for_the_rest {
-            deliveries.resize(scrobbles.len(), unsent);
+        if !answers.go_on_after(delivery) {
             break;
         }
     }
-    Submitted::plain(Submission::Each(deliveries))
+    answers.submitted()
 }
 
 /// Asks whether the key is accepted, by a scrobble that lacks everything: it is refused for what it lacks only after the
@@ -61,7 +57,7 @@ pub(super) async fn validate(http: &GuardedClient, account: &Account<'_>) -> Del
         Err(trouble) => Delivery::NotNow { retry_after: None, trouble },
         Ok(answer) => match answer.status.as_u16() {
             400 if error_type(&body(&answer)) == Some("missing_scrobble_data") => Delivery::Accepted,
-            403 if !is_page(&answer) => Delivery::CredentialsRefused,
+            403 if !answer.is_page() => Delivery::CredentialsRefused,
             200..=299 => Delivery::NotNow { retry_after: None, trouble: Trouble::Unreadable },
             _ => not_now(&answer),
         },
@@ -144,11 +140,6 @@ async fn post(http: &GuardedClient, account: &Account<'_>, scrobble: &OrderedObj
     http.send(Method::POST, &endpoint(account.url, "newscrobble"), account.deadline, complete).await
 }
 
-/// What became of a play whose answer did not come.
-fn lost(trouble: Trouble) -> Delivery {
-    if trouble.was_not_sent() { Delivery::NotNow { retry_after: None, trouble } } else { Delivery::Unknown(trouble) }
-}
-
 fn submitted(answer: &Answer) -> Delivery {
     let body = body(answer);
     match answer.status.as_u16() {
@@ -168,20 +159,8 @@ fn submitted(answer: &Answer) -> Delivery {
             Delivery::Never { reason: "the server answered 400: the scrobble lacks a title or an artist".to_owned() }
         }
         413 => Delivery::Never { reason: "the server answered 413: the scrobble is too large".to_owned() },
-        403 if !is_page(answer) => Delivery::CredentialsRefused,
+        403 if !answer.is_page() => Delivery::CredentialsRefused,
         _ => not_now(answer),
-    }
-}
-
-/// What becomes of the plays after the one that was answered like this: they were not sent, so nothing is unknown of them,
-/// and their second is not known to be taken.
-fn unsent(delivery: &Delivery) -> Delivery {
-    match delivery {
-        Delivery::Unknown(trouble) => Delivery::NotNow { retry_after: None, trouble: trouble.clone() },
-        Delivery::NotNow { trouble: Trouble::SecondTaken, .. } => {
-            Delivery::NotNow { retry_after: None, trouble: Trouble::OperationFailed }
-        }
-        other => other.clone(),
     }
 }
 
@@ -201,12 +180,6 @@ fn error_type(body: &Value) -> Option<&str> {
 fn has_warning(body: &Value, kind: &str) -> bool {
     let warnings = body.get("warnings").and_then(Value::as_array);
     warnings.is_some_and(|all| all.iter().any(|one| one.get("type").and_then(Value::as_str) == Some(kind)))
-}
-
-/// Whether the answer is a page for people: a proxy's, or Maloja's own for what it could not route or parse.
-fn is_page(answer: &Answer) -> bool {
-    let kind = answer.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    kind.to_ascii_lowercase().contains("html") || answer.body.trim_ascii_start().starts_with(b"<")
 }
 
 fn endpoint(url: &Url, name: &str) -> Url {

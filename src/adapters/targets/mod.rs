@@ -20,7 +20,7 @@ use url::Url;
 
 use super::http::GuardedClient;
 use crate::api::v1alpha1::{ScrobbleTargetSpec, TargetType};
-use crate::domain::answer::{Delivery, Shown, Submission, Submitted};
+use crate::domain::answer::{Delivery, Shown, Submission, Submitted, Trouble};
 use crate::domain::play::Play;
 
 /// How long a service may take for one answer.
@@ -195,6 +195,46 @@ impl Service {
             }
             Self::ListenBrainz { .. } | Self::Webhook { .. } => None,
         }
+    }
+}
+
+/// What a request without a usable answer means for its plays.
+fn lost(trouble: Trouble) -> Delivery {
+    if trouble.was_not_sent() { Delivery::NotNow { retry_after: None, trouble } } else { Delivery::Unknown(trouble) }
+}
+
+/// The answers to plays that are sent one by one, until one is neither taken nor refused for good.
+struct OneByOne {
+    count: usize,
+    deliveries: Vec<Delivery>,
+}
+
+impl OneByOne {
+    fn of(count: usize) -> Self {
+        Self { count, deliveries: Vec::with_capacity(count) }
+    }
+
+    /// Notes what became of a play. Answers whether the next one is to be sent.
+    fn go_on_after(&mut self, delivery: Delivery) -> bool {
+        let goes_on = matches!(delivery, Delivery::Accepted | Delivery::AlreadyThere | Delivery::Never { .. });
+        self.deliveries.push(delivery);
+        goes_on
+    }
+
+    /// Plays that were not sent share the last answer, but nothing is unknown of them, and their second is not known to be
+    /// taken.
+    fn submitted(mut self) -> Submitted {
+        let unsent = self.deliveries.last().cloned().map(|last| match last {
+            Delivery::Unknown(trouble) => Delivery::NotNow { retry_after: None, trouble },
+            Delivery::NotNow { trouble: Trouble::SecondTaken, .. } => {
+                Delivery::NotNow { retry_after: None, trouble: Trouble::OperationFailed }
+            }
+            other => other,
+        });
+        if let Some(unsent) = unsent {
+            self.deliveries.resize(self.count, unsent);
+        }
+        Submitted::plain(Submission::Each(self.deliveries))
     }
 }
 

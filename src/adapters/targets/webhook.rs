@@ -10,9 +10,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 use url::Url;
 
-use super::{OrderedObject, Scrobble, filled};
+use super::{OneByOne, OrderedObject, Scrobble, filled, lost};
 use crate::adapters::http::{Answer, GuardedClient, retry_after};
-use crate::domain::answer::{Delivery, Submission, Submitted, Trouble};
+use crate::domain::answer::{Delivery, Submitted, Trouble};
 use crate::domain::digest::{hexadecimal, keyed_hash, message_authentication_code};
 use crate::domain::play::Play;
 
@@ -37,27 +37,14 @@ pub(super) struct Receiver<'a> {
 
 /// Posts plays one by one and stops at the first that is neither accepted nor refused for good.
 pub(super) async fn submit(http: &GuardedClient, receiver: &Receiver<'_>, scrobbles: &[Scrobble]) -> Submitted {
-    let mut deliveries = Vec::with_capacity(scrobbles.len());
+    let mut answers = OneByOne::of(scrobbles.len());
     for scrobble in scrobbles {
-        let delivery = post(http, receiver, scrobble).await;
-        let goes_on = matches!(delivery, Delivery::Accepted | Delivery::AlreadyThere | Delivery::Never { .. });
-        let for_the_rest = if goes_on { None } else { Some(unsent(&delivery)) };
-        deliveries.push(delivery);
-        if let Some(unsent) = for_the_rest {
-            deliveries.resize(scrobbles.len(), unsent);
+        if !answers.go_on_after(post(http, receiver, scrobble).await) {
             break;
         }
     }
     // A receiver that asks to wait speaks for itself: others at the same host (a relay for many people, say) go on.
-    Submitted::plain(Submission::Each(deliveries))
-}
-
-/// What becomes of the plays after the one that was answered like this: they were not sent, so nothing is unknown.
-fn unsent(delivery: &Delivery) -> Delivery {
-    match delivery {
-        Delivery::Unknown(trouble) => Delivery::NotNow { retry_after: None, trouble: trouble.clone() },
-        other => other.clone(),
-    }
+    answers.submitted()
 }
 
 async fn post(http: &GuardedClient, receiver: &Receiver<'_>, scrobble: &Scrobble) -> Delivery {
@@ -79,8 +66,7 @@ async fn post(http: &GuardedClient, receiver: &Receiver<'_>, scrobble: &Scrobble
     };
     match http.send(Method::POST, receiver.url, receiver.deadline, complete).await {
         Ok(answer) => answered(&answer),
-        Err(trouble) if trouble.was_not_sent() => Delivery::NotNow { retry_after: None, trouble },
-        Err(trouble) => Delivery::Unknown(trouble),
+        Err(trouble) => lost(trouble),
     }
 }
 

@@ -10,6 +10,7 @@ use super::super::testing::{
 };
 use super::*;
 use crate::adapters::targets::Service;
+use crate::domain::answer::Submission;
 
 const KEY: &str = "example-api-key";
 const OWN: i64 = 1_795_428_000;

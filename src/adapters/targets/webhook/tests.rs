@@ -11,6 +11,7 @@ use super::super::testing::{
 };
 use super::*;
 use crate::adapters::targets::Service;
+use crate::domain::answer::Submission;
 
 mod document;
 
