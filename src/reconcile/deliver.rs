@@ -16,9 +16,9 @@ use crate::plan::step::{Batch, TargetProgress};
 use crate::plan::{Observed, delivery, foreign, open, target};
 
 /// A slow target gets no further request in a pass after this; the rest waits for the next one.
-const DELIVERY_PATIENCE: Duration = Duration::from_secs(45);
+pub(super) const DELIVERY_PATIENCE: Duration = Duration::from_secs(45);
 /// How long is waited for one's turn at a target that others are being served at.
-const TURN_PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const TURN_PATIENCE: Duration = Duration::from_secs(20);
 
 /// A target entry with what a request to it needs.
 pub(super) struct Place<'a> {

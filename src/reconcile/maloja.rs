@@ -1,40 +1,38 @@
 //! Plays on their way to a Maloja: each looks for its second first, and only one of all accounts does so at a time.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::context::Context;
-use super::deliver::{Place, may_call, submit};
-use super::services::Sent;
+use super::deliver::{DELIVERY_PATIENCE, Place, TURN_PATIENCE, may_call, submit};
+use super::services::{Sent, server_of};
 use crate::adapters::targets::Scrobble;
 use crate::api::v1alpha1::{AccountTarget, ScrobbleTarget, SpotifyAccount};
 use crate::domain::answer::{Delivery, Shown, Submission, Trouble};
-use crate::domain::ledger::{Identity, Mark};
+use crate::domain::ledger::{Identity, Ledger, Mark};
 use crate::domain::name::ObjectName;
 use crate::domain::play::Play;
 use crate::plan::maloja::{Choice, WINDOW_SECONDS, choose, is_held_by, marks};
 use crate::plan::step::TargetProgress;
-use crate::plan::{Lookup, delivery, open, target};
+use crate::plan::{Lookup, delivery, open};
 
-/// A slow server gets no further play in a pass after this.
-const PATIENCE: Duration = Duration::from_secs(45);
 /// How many seconds are chosen before they are written down: fewer than the ledger remembers.
 const CHOSEN_AT_ONCE: usize = 24;
-/// How long is waited for one's turn at the server.
-const TURN_PATIENCE: Duration = Duration::from_secs(20);
 
 /// Sends plays one by one. One that is to stand at another second than its own is not sent but noted: the second is
 /// written down first.
 pub(super) async fn deliver(ctx: &Context, place: &Place<'_>, plays: Vec<Arc<Play>>, done: &mut TargetProgress) {
     let turn = ctx.services.turn(&place.server);
     let started = Instant::now();
+    // What other accounts of this process do from now on is told by `Services`.
+    let neighbours = neighbours(ctx, place);
     for play in plays {
         // Looking and sending belong together: nobody else of ours may take the second in between.
         let Ok(_turn) = tokio::time::timeout(TURN_PATIENCE, turn.lock()).await else { return };
         if !may_call(ctx, place, done) {
             return;
         }
-        let answer = one(ctx, place, &play, done).await;
+        let answer = one(ctx, place, &neighbours, &play, done).await;
         if let Some(submission) = answer {
             let goes_on = delivery::goes_on(&submission);
             done.submissions.push((vec![play], submission));
@@ -42,14 +40,20 @@ pub(super) async fn deliver(ctx: &Context, place: &Place<'_>, plays: Vec<Arc<Pla
                 return;
             }
         }
-        if started.elapsed() > PATIENCE {
+        if started.elapsed() > DELIVERY_PATIENCE {
             return;
         }
     }
 }
 
 /// One play; nothing where its second is to be written down first.
-async fn one(ctx: &Context, place: &Place<'_>, play: &Arc<Play>, done: &mut TargetProgress) -> Option<Submission> {
+async fn one(
+    ctx: &Context,
+    place: &Place<'_>,
+    neighbours: &[Neighbour],
+    play: &Arc<Play>,
+    done: &mut TargetProgress,
+) -> Option<Submission> {
     let identity = Identity::of_play(play);
     let own = open::sent_time(place.target, play).as_second();
     let recorded = place.ledger.placed(place.attachment, &identity);
@@ -58,7 +62,7 @@ async fn one(ctx: &Context, place: &Place<'_>, play: &Arc<Play>, done: &mut Targ
         Some(Err(answer)) => return Some(Submission::all(1, &not_sent(answer))),
         None => Vec::new(),
     };
-    let others = others(ctx, place, play, &identity, own);
+    let others = others(ctx, place, neighbours, play, &identity, own);
     // Seconds that somebody of ours is about to send to, or has written down: two plays never have the same one.
     let reserved = others.iter().filter(|other| other.reserves);
     shown.extend(reserved.map(|other| Shown { second: other.second, title: String::new(), artists: Vec::new() }));
@@ -122,7 +126,7 @@ fn shared(
     let namespace = account.metadata.namespace.as_deref().unwrap_or_default();
     let name = ObjectName::new(entry.target_ref.namespace_or(namespace), &entry.target_ref.name);
     match ctx.catalogue.target(&name) {
-        Lookup::Found(target) if server(&target).as_deref() == Some(&place.server) => Some(target),
+        Lookup::Found(target) if server_of(&target).as_deref() == Some(&place.server) => Some(target),
         _ => None,
     }
 }
@@ -150,7 +154,14 @@ struct Other {
 
 /// What is known of other plays in the minute from a play's own second on: of this account and of others that scrobble to
 /// the same server, from their ledgers; and what this process has sent there, or is about to.
-fn others(ctx: &Context, place: &Place<'_>, play: &Play, identity: &Identity, own: i64) -> Vec<Other> {
+fn others(
+    ctx: &Context,
+    place: &Place<'_>,
+    neighbours: &[Neighbour],
+    play: &Play,
+    identity: &Identity,
+    own: i64,
+) -> Vec<Other> {
     let window = own..own + WINDOW_SECONDS;
     let mut others: Vec<Other> = Vec::new();
     for sent in ctx.services.sent(&place.server, window.clone()) {
@@ -165,42 +176,56 @@ fn others(ctx: &Context, place: &Place<'_>, play: &Play, identity: &Identity, ow
             others.push(Other { second: placed.second, explains: placed.title == identity.title, reserves: true });
         }
     }
-    others.extend(of_other_accounts(ctx, place, play, identity));
+    others.extend(neighbours.iter().flat_map(|neighbour| neighbour.others(play, identity)));
     others.retain(|other| window.contains(&other.second));
     others
 }
 
-fn of_other_accounts(ctx: &Context, place: &Place<'_>, play: &Play, identity: &Identity) -> Vec<Other> {
+/// Another account's entry that leads to the same server.
+struct Neighbour {
+    target: Arc<ScrobbleTarget>,
+    ledger: Arc<Ledger>,
+    attachment: [u8; 6],
+    /// Where the ledger has its marks.
+    position: usize,
+}
+
+fn neighbours(ctx: &Context, place: &Place<'_>) -> Vec<Neighbour> {
     let accounts = ctx.catalogue.accounts(&|account| {
         account.metadata.uid.as_deref() != Some(place.account)
             && account.spec.targets.iter().any(|entry| shared(ctx, place, account, entry).is_some())
     });
-    let mut others = Vec::new();
+    let mut neighbours = Vec::new();
     for account in accounts {
         let namespace = account.metadata.namespace.as_deref().unwrap_or_default();
-        let ledger = account.status.as_ref().map(open::ledger).unwrap_or_default();
+        let ledger = Arc::new(account.status.as_ref().map(open::ledger).unwrap_or_default());
         for entry in &account.spec.targets {
             let Some(target) = shared(ctx, place, &account, entry) else { continue };
             let attachment = open::attachment_id(entry, namespace);
             let Some(position) = ledger.position(attachment) else { continue };
-            others.extend(ledger.placed.iter().filter(|placed| placed.attachment == attachment).map(|placed| Other {
-                second: placed.second,
-                explains: placed.title == identity.title,
-                reserves: true,
-            }));
-            let there = ledger.rows.iter().filter(|row| row.title == identity.title);
-            for row in there.filter(|row| row.marks.get(position) == Some(&Mark::Delivered)) {
-                let played_at = jiff::Timestamp::from_millisecond(row.played_ms).unwrap_or(play.played_at);
-                let second = open::sent_time(&target, &Play { played_at, ..play.clone() }).as_second();
-                others.push(Other { second, explains: true, reserves: false });
-            }
+            neighbours.push(Neighbour { target, ledger: Arc::clone(&ledger), attachment, position });
         }
     }
-    others
+    neighbours
 }
 
-fn server(scrobble_target: &ScrobbleTarget) -> Option<String> {
-    target::url(scrobble_target).map(|url| super::services::server_key(&url))
+impl Neighbour {
+    fn others(&self, play: &Play, identity: &Identity) -> Vec<Other> {
+        let placed = self.ledger.placed.iter().filter(|placed| placed.attachment == self.attachment);
+        let placed = placed.map(|placed| Other {
+            second: placed.second,
+            explains: placed.title == identity.title,
+            reserves: true,
+        });
+        let has = |marks: &[Mark]| marks.get(self.position) == Some(&Mark::Delivered);
+        let there = self.ledger.rows.iter().filter(|row| row.title == identity.title && has(&row.marks));
+        let there = there.map(|row| {
+            let played_at = jiff::Timestamp::from_millisecond(row.played_ms).unwrap_or(play.played_at);
+            let second = open::sent_time(&self.target, &Play { played_at, ..play.clone() }).as_second();
+            Other { second, explains: true, reserves: false }
+        });
+        placed.chain(there).collect()
+    }
 }
 
 /// Whether a submission says that its second was taken in the meantime.

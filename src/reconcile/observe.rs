@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use super::context::Context;
 use super::live::Live;
-use super::services::server_key;
+use super::services::server_of;
 use crate::api::v1alpha1::{AccountTarget, SpotifyAccount};
 use crate::domain::name::ObjectName;
 use crate::plan::observed::{ClientView, JournalView, TargetEntry};
-use crate::plan::{Lookup, Observed, duplicate, reference, target};
+use crate::plan::{Lookup, Observed, duplicate, reference};
 
 /// Older accounts that come first, found once a pass.
 #[derive(Debug, Default)]
@@ -51,7 +51,7 @@ impl Elders {
 /// The address of the server that a target entry leads to.
 pub(super) fn server(entry: &TargetEntry) -> Option<String> {
     match &entry.target {
-        Lookup::Found(found) => target::url(found).map(|url| server_key(&url)),
+        Lookup::Found(found) => server_of(found),
         Lookup::Missing | Lookup::Unreadable => None,
     }
 }

@@ -7,8 +7,10 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
+use crate::api::v1alpha1::ScrobbleTarget;
 use crate::domain::digest::keyed_hash;
 use crate::domain::play::Play;
+use crate::plan::target;
 
 /// How many of the last plays of a server are remembered.
 const REMEMBERED: usize = 500;
@@ -47,6 +49,11 @@ pub struct Sent {
 /// The address of a server: scheme, host, port and path.
 pub fn server_key(url: &Url) -> String {
     format!("{}{}", url.origin().ascii_serialization(), url.path().trim_end_matches('/'))
+}
+
+/// The address of the server that a target stands for; none where its URL cannot be read.
+pub(super) fn server_of(scrobble_target: &ScrobbleTarget) -> Option<String> {
+    target::url(scrobble_target).map(|url| server_key(&url))
 }
 
 /// The host of a server: who asks to wait speaks for all of it.
