@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
+use backon::ExponentialBuilder;
 use futures::future::{BoxFuture, join_all};
 use futures::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::core::v1::Namespace;
@@ -11,6 +13,8 @@ use kube::api::ObjectMeta;
 use kube::core::{DeserializeGuard, PartialObjectMeta};
 use kube::runtime::controller::{Config, Controller, Error as ControllerError};
 use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::runtime::utils::ResetTimerBackoff;
+use kube::runtime::watcher::ExponentialBackoff;
 use kube::runtime::{Predicate as _, WatchStreamExt as _, predicates, watcher};
 use kube::{Api, Client, Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
@@ -34,6 +38,17 @@ struct Watch<K: Resource<DynamicType = ()> + Clone + 'static> {
     stream: Objects<K>,
 }
 
+/// The pauses between two tries to watch: an API server that is back is seen within seconds, however long it was away.
+/// A process has a handful of watches, so that this asks little of it.
+fn watch_backoff() -> ResetTimerBackoff<ExponentialBackoff> {
+    let pauses = ExponentialBuilder::new()
+        .with_min_delay(Duration::from_millis(500))
+        .with_max_delay(Duration::from_secs(5))
+        .without_max_times()
+        .with_jitter();
+    ResetTimerBackoff::new(pauses.into(), Duration::from_secs(60))
+}
+
 /// Watches a kind. The store keeps objects without `managedFields`; the stream tells of what people changed, not of
 /// status writes.
 fn watch<K>(
@@ -53,7 +68,7 @@ where
         .combine(predicates::finalizers)
         .combine(|object: &Guarded<K>| Some(u64::from(object.meta().deletion_timestamp.is_some())));
     let stream = watcher(api, watcher::Config::default())
-        .default_backoff()
+        .backoff(watch_backoff())
         .modify(|object| object.meta_mut().managed_fields = None)
         .reflect(writer)
         .inspect_ok(move |event| match event {
@@ -292,7 +307,7 @@ fn watch_namespaces(
     let mut listed = listed.expect();
     let mut known: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
     let stream = watcher(Api::<NamespaceMetadata>::all(client.clone()), watcher::Config::default())
-        .default_backoff()
+        .backoff(watch_backoff())
         .modify(|namespace| {
             namespace.metadata.managed_fields = None;
             namespace.metadata.annotations = None;
