@@ -100,6 +100,8 @@ pub struct Live {
     pub last_read: Option<Timestamp>,
     /// The last page, while plays of it wait for a target.
     pub waiting_page: Option<Arc<Page>>,
+    /// When the refusal of a request was acknowledged last.
+    pub request_refused: Option<Timestamp>,
     /// Passes in a row in which somebody else had the token.
     pub contended: u32,
 }
