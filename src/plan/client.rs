@@ -7,6 +7,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::breaker;
+use super::failure::Failure;
 use super::observed::{Lookup, Observed, TokenView};
 use super::problem::Problem;
 use super::schedule;
@@ -14,8 +15,8 @@ use super::step::{Progress, RefreshOutcome};
 use super::token::{is_known, still_refused};
 use crate::api::condition::{ConditionType, Reason, find_condition, is_condition_true, whole_seconds};
 use crate::api::v1alpha1::{
-    BreakerLimits, BreakerState, BreakerStatus, FailureType, RefusedClientStatus, SpotifyAccount, SpotifyAccountStatus,
-    SpotifyApp, SpotifyAppStatus,
+    BreakerLimits, BreakerState, BreakerStatus, RefusedClientStatus, SpotifyAccount, SpotifyAccountStatus, SpotifyApp,
+    SpotifyAppStatus,
 };
 use crate::domain::answer::Refusal;
 use crate::domain::token::Flow;
@@ -287,8 +288,7 @@ pub(super) fn problem(observed: &Observed, until: Timestamp) -> Problem {
         "Spotify refuses the client id or secret of SpotifyApp {} (invalid_client): the app's owner must correct them; nothing is sent for its accounts meanwhile, but for one probe at a time",
         observed.app_name
     );
-    let problem = Problem::configuration(Reason::ClientCredentialsInvalid, message);
-    Problem { failure: FailureType::Auth, attempted: true, not_before: Some(until), ..problem }
+    Problem::of(Failure::ClientRefused, message).until(until)
 }
 
 /// What the app itself says.
@@ -301,5 +301,5 @@ pub(super) fn problem_of_app(app: &SpotifyApp) -> Problem {
         None => "create an app with the right client id, or give clientSecretRef if the client has a secret".to_owned(),
     };
     let message = format!("Spotify refuses the client id or secret (invalid_client): {remedy}");
-    Problem::configuration(Reason::ClientCredentialsInvalid, message)
+    Problem::of(Failure::ClientRefused, message)
 }

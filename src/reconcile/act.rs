@@ -12,7 +12,7 @@ use super::{client, credentials, finalizer, journal, observe, refusal, token};
 use crate::api::v1alpha1::SpotifyAccount;
 use crate::domain::answer::ApiAnswer;
 use crate::plan::step::{RefreshOutcome, SecretTrouble};
-use crate::plan::{Observed, Progress, Step};
+use crate::plan::{Observed, Progress, Step, attempt};
 
 /// Takes steps, those for targets at the same time, and notes what became of them. Targets are served for as long as
 /// `goes_on` says so.
@@ -31,8 +31,8 @@ pub(super) async fn act(
         match step {
             Step::LoadToken => load_token(ctx, account, observed, live, progress).await,
             Step::Refresh { forced } => refresh(ctx, account, observed, live, progress, forced).await,
-            Step::Identify => identify(ctx, live, progress).await,
-            Step::Read => read(ctx, live, progress).await,
+            Step::Identify => identify(ctx, account, live, progress, goes_on).await,
+            Step::Read => read(ctx, account, live, progress, goes_on).await,
             Step::LoadJournal => load_journal(ctx, account, observed, live, progress).await,
             Step::Prepare { entry } => entries.push(entry),
             Step::Place { entry } => place(progress, &entry),
@@ -136,9 +136,15 @@ async fn refresh(
     progress.refresh = Some(outcome);
 }
 
-async fn identify(ctx: &Context, live: &mut Live, progress: &mut Progress) {
+async fn identify(
+    ctx: &Context,
+    account: &SpotifyAccount,
+    live: &mut Live,
+    progress: &mut Progress,
+    goes_on: &(dyn Fn() -> bool + Sync),
+) {
     let answer = match access(live) {
-        Some(token) => ctx.spotify.listener(token).await,
+        Some(token) => ask(ctx, account, goes_on, || ctx.spotify.listener(token)).await,
         None => ApiAnswer::Unauthorized,
     };
     if answer == ApiAnswer::Unauthorized {
@@ -147,9 +153,15 @@ async fn identify(ctx: &Context, live: &mut Live, progress: &mut Progress) {
     progress.listener = Some(answer);
 }
 
-async fn read(ctx: &Context, live: &mut Live, progress: &mut Progress) {
+async fn read(
+    ctx: &Context,
+    account: &SpotifyAccount,
+    live: &mut Live,
+    progress: &mut Progress,
+    goes_on: &(dyn Fn() -> bool + Sync),
+) {
     let answer = match access(live) {
-        Some(token) => ctx.spotify.recently_played(token).await,
+        Some(token) => ask(ctx, account, goes_on, || ctx.spotify.recently_played(token)).await,
         None => ApiAnswer::Unauthorized,
     };
     match answer {
@@ -162,6 +174,31 @@ async fn read(ctx: &Context, live: &mut Live, progress: &mut Progress) {
         ApiAnswer::Forbidden(_) | ApiAnswer::RateLimited { .. } | ApiAnswer::Failed(_) => {}
     }
     progress.page = Some(answer.map(Arc::new));
+}
+
+/// One request to the Web API, tried more than once where that may help at once. The waits in between are short, and end
+/// with the process; nothing that anybody asked for is waited for here.
+async fn ask<T, F: Future<Output = ApiAnswer<T>>>(
+    ctx: &Context,
+    account: &SpotifyAccount,
+    goes_on: &(dyn Fn() -> bool + Sync),
+    request: impl Fn() -> F,
+) -> ApiAnswer<T> {
+    let tries = attempt::tries(account.status.as_ref());
+    let mut made = 0;
+    loop {
+        let answer = request().await;
+        made += 1;
+        let jitter = rand::random_range(0..=attempt::LONGEST_JITTER_MS);
+        let Some(wait) = attempt::wait(&answer, made, tries, jitter) else { return answer };
+        tokio::select! {
+            () = ctx.stopping.cancelled() => return answer,
+            () = tokio::time::sleep(ctx.clock.timer(wait)) => {}
+        }
+        if !goes_on() {
+            return answer;
+        }
+    }
 }
 
 fn access(live: &Live) -> Option<&crate::domain::token::AccessToken> {
