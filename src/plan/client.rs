@@ -18,7 +18,7 @@ use crate::api::v1alpha1::{
     BreakerLimits, BreakerState, BreakerStatus, RefusedClientStatus, SpotifyAccount, SpotifyAccountStatus, SpotifyApp,
     SpotifyAppStatus,
 };
-use crate::domain::answer::Refusal;
+use crate::domain::answer::{Refusal, Trouble};
 use crate::domain::token::Flow;
 
 /// Trouble of Spotify's is no reason to leave refused credentials alone for longer than this.
@@ -184,6 +184,7 @@ pub fn word(outcome: &RefreshOutcome, evidence: Evidence) -> Word {
             Refusal::InvalidRequest | Refusal::UnsupportedGrantType => Word::Nothing { retry_after: None },
         },
         RefreshOutcome::RateLimited { retry_after } => Word::Nothing { retry_after: *retry_after },
+        RefreshOutcome::Failed(Trouble::Busy { retry_after, .. }) => Word::Nothing { retry_after: Some(*retry_after) },
         RefreshOutcome::Failed(_) | RefreshOutcome::Ambiguous(_) => Word::Nothing { retry_after: None },
         RefreshOutcome::TokenSecret(_)
         | RefreshOutcome::ClientSecret(_)
