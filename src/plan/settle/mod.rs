@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::failure::Failure;
 use super::journal::Keeping;
 use super::observed::Observed;
 use super::pace::Rhythm;
@@ -22,7 +23,7 @@ use super::step::{Progress, RefreshOutcome};
 use super::{breaker, client, delivery, gap, open, refresh, request, token};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use crate::api::condition::{Reason, whole_seconds};
+use crate::api::condition::whole_seconds;
 use crate::api::v1alpha1::{GoDuration, SpotifyAccount, SpotifyAccountStatus, SyncStatus};
 use crate::domain::answer::ApiAnswer;
 use crate::domain::ledger::Ledger;
@@ -159,8 +160,8 @@ pub fn first_visit(account: &SpotifyAccount, now: Timestamp) -> Option<SpotifyAc
 
 /// The conditions of an object that this version cannot read.
 pub fn unreadable(generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
-    let problem = Problem::configuration(
-        Reason::ObjectUnreadable,
+    let problem = Problem::of(
+        Failure::ObjectUnreadable,
         "the object was written for another version of the schema: upgrade the operator or correct the object"
             .to_owned(),
     );
