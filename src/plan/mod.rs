@@ -10,6 +10,7 @@ pub mod claim;
 pub mod client;
 pub mod delivery;
 pub mod duplicate;
+pub mod fairness;
 pub mod foreign;
 pub mod gap;
 pub mod journal;

@@ -8,7 +8,7 @@ use kube::{Resource as _, ResourceExt as _};
 use super::client;
 use super::context::Context;
 use super::secret_access;
-use super::{Action, Error, unreadable};
+use super::{Action, Error, failpoint, fault, unreadable};
 use crate::adapters::kube::ClusterError;
 use crate::adapters::kube::events::Announcement;
 use crate::api::secret::SecretUse;
@@ -24,14 +24,19 @@ const TRIES: usize = 8;
 
 /// One pass over an app.
 pub async fn reconcile_app(guarded: Arc<DeserializeGuard<SpotifyApp>>, ctx: Arc<Context>) -> Result<Action, Error> {
+    fault::guarded("SpotifyApp", &guarded, &ctx, pass(&guarded, &ctx)).await
+}
+
+async fn pass(guarded: &DeserializeGuard<SpotifyApp>, ctx: &Arc<Context>) -> Result<Action, Error> {
     let app = match &guarded.0 {
         Ok(app) => app,
         Err(invalid) => {
-            return unreadable::report::<SpotifyApp>(&ctx, &invalid.metadata).await.map(|()| Action::await_change());
+            return unreadable::report::<SpotifyApp>(ctx, &invalid.metadata).await.map(|()| Action::await_change());
         }
     };
+    failpoint::reached_by("app", &app.name_any()).await;
     let name = ObjectName::new(app.namespace().unwrap_or_default(), app.name_any());
-    let secret = client::read(&ctx, app).await;
+    let secret = client::read(ctx, app).await;
     if let Ok(found) = &secret {
         ctx.clients.looked_at(app, found, ctx.clock.now());
     }
@@ -42,9 +47,9 @@ pub async fn reconcile_app(guarded: Arc<DeserializeGuard<SpotifyApp>>, ctx: Arc<
         reference.name == name.name && reference.namespace_or(&namespace) == name.namespace
     });
     let accounts = i32::try_from(users.len()).unwrap_or(i32::MAX);
-    record(&ctx, app, |app, standing| plan::app::settle(app, &secret, standing, accounts, ctx.clock.now())).await?;
+    record(ctx, app, |app, standing| plan::app::settle(app, &secret, standing, accounts, ctx.clock.now())).await?;
     let refused = ctx.clients.standing(app).refused.is_some();
-    Ok(next(&ctx, secret.is_err() || refused))
+    Ok(next(ctx, secret.is_err() || refused))
 }
 
 /// Tells in an app's status what Spotify says about its credentials, which were just used.
