@@ -26,7 +26,11 @@ const LONGEST_WAIT: SignedDuration = SignedDuration::from_mins(15);
 
 /// Runs a pass: within its deadline, and no further than a panic.
 pub(super) async fn contained<T>(pass: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    match caught(tokio::time::timeout(LONGEST_PASS, pass)).await {
+    within(LONGEST_PASS, pass).await
+}
+
+async fn within<T>(longest: Duration, pass: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    match caught(tokio::time::timeout(longest, pass)).await {
         Ok(Ok(ended)) => ended,
         Ok(Err(_)) => Err(Error::Overdue),
         Err(place) => Err(panicked(place)),
@@ -170,6 +174,12 @@ mod tests {
         let error = ended.await.map(|(): ()| ()).unwrap_err();
         assert!(error.to_string().contains("src/reconcile/fault.rs:"), "{error}");
         assert!(matches!(contained(async { Err::<(), _>(Error::OffDuty) }).await, Err(Error::OffDuty)));
+    }
+
+    #[tokio::test]
+    async fn a_pass_that_never_ends_is_cut_off() {
+        let never = std::future::pending::<Result<(), Error>>();
+        assert!(matches!(within(Duration::from_millis(20), never).await, Err(Error::Overdue)));
     }
 
     #[test]
