@@ -35,7 +35,7 @@ pub struct RunArguments {
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080", env = "SCROBBLE_OPERATOR_HTTP_ADDR")]
     http_addr: SocketAddr,
 
-    /// How many accounts are worked on at the same time
+    /// How many accounts are worked on at the same time; those of one app take half of it at most
     #[arg(
         long,
         value_name = "COUNT",

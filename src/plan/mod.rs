@@ -12,6 +12,7 @@ pub mod client;
 pub mod delivery;
 pub mod duplicate;
 pub mod failure;
+pub mod fairness;
 pub mod foreign;
 pub mod gap;
 pub mod gate;

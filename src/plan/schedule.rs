@@ -19,6 +19,9 @@ use crate::api::{RECONCILE_REQUESTED_AT, RETRY_QUARANTINED_AT};
 /// a minute.
 pub const SECRET_POLL: SignedDuration = SignedDuration::from_secs(45);
 
+/// The schema of `status.lastHandled…` allows so many characters.
+const LONGEST_HANDLED: usize = 256;
+
 /// What an account is due for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Due {
@@ -170,16 +173,22 @@ pub fn is_asked_to_wait(status: &SpotifyAccountStatus) -> bool {
 }
 
 /// The value of `reconcile-requested-at` that was not acknowledged yet.
-pub fn requested(account: &SpotifyAccount) -> Option<&String> {
-    let value = account.metadata.annotations.as_ref()?.get(RECONCILE_REQUESTED_AT)?;
-    let handled = account.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_ref());
-    (handled != Some(value)).then_some(value)
+pub fn requested(account: &SpotifyAccount) -> Option<&str> {
+    let handled = account.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_deref());
+    unhandled(account, RECONCILE_REQUESTED_AT, handled)
 }
 
 /// The value of `retry-quarantined-at` that was not acknowledged yet.
-pub fn retry_requested(account: &SpotifyAccount) -> Option<&String> {
-    let value = account.metadata.annotations.as_ref()?.get(RETRY_QUARANTINED_AT)?;
-    let handled = account.status.as_ref().and_then(|status| status.last_handled_retry_at.as_ref());
+pub fn retry_requested(account: &SpotifyAccount) -> Option<&str> {
+    let handled = account.status.as_ref().and_then(|status| status.last_handled_retry_at.as_deref());
+    unhandled(account, RETRY_QUARANTINED_AT, handled)
+}
+
+/// The value of an annotation, as far as a status can acknowledge it, where it is not the one that was handled.
+fn unhandled<'a>(account: &'a SpotifyAccount, annotation: &str, handled: Option<&str>) -> Option<&'a str> {
+    let value = account.metadata.annotations.as_ref()?.get(annotation)?;
+    let end = value.char_indices().nth(LONGEST_HANDLED).map_or(value.len(), |(end, _)| end);
+    let value = &value[..end];
     (handled != Some(value)).then_some(value)
 }
 

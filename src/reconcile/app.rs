@@ -8,7 +8,7 @@ use kube::{Resource as _, ResourceExt as _};
 use super::client;
 use super::context::Context;
 use super::secret_access;
-use super::{Action, Error, unreadable};
+use super::{Action, Error, failpoint, fault, unreadable};
 use crate::adapters::kube::ClusterError;
 use crate::adapters::kube::events::Announcement;
 use crate::api::secret::SecretUse;
@@ -24,14 +24,19 @@ const TRIES: usize = 8;
 
 /// One pass over an app.
 pub async fn reconcile_app(guarded: Arc<DeserializeGuard<SpotifyApp>>, ctx: Arc<Context>) -> Result<Action, Error> {
+    fault::guarded("SpotifyApp", &guarded, &ctx, pass(&guarded, &ctx)).await
+}
+
+async fn pass(guarded: &DeserializeGuard<SpotifyApp>, ctx: &Arc<Context>) -> Result<Action, Error> {
     let app = match &guarded.0 {
         Ok(app) => app,
         Err(invalid) => {
-            return unreadable::report::<SpotifyApp>(&ctx, &invalid.metadata).await.map(|()| Action::await_change());
+            return unreadable::report::<SpotifyApp>(ctx, &invalid.metadata).await.map(|()| Action::await_change());
         }
     };
+    failpoint::reached_by("app", &app.name_any()).await;
     let name = name(app);
-    let secret = client::read(&ctx, app).await;
+    let secret = client::read(ctx, app).await;
     if let Ok(found) = &secret {
         ctx.clients.looked_at(app, found, ctx.clock.now());
     }
@@ -42,10 +47,10 @@ pub async fn reconcile_app(guarded: Arc<DeserializeGuard<SpotifyApp>>, ctx: Arc<
         reference.name == name.name && reference.namespace_or(&namespace) == name.namespace
     });
     let accounts = i32::try_from(users.len()).unwrap_or(i32::MAX);
-    record(&ctx, app, |app, standing| plan::app::settle(app, &secret, standing, accounts, ctx.clock.now())).await?;
+    record(ctx, app, |app, standing| plan::app::settle(app, &secret, standing, accounts, ctx.clock.now())).await?;
     ctx.clients.close(app, ctx.settings.app_requests_per_30s, ctx.clock.now());
     let standing = ctx.clients.standing(app);
-    let looks = next(&ctx, secret.is_err() || standing.refused.is_some());
+    let looks = next(ctx, secret.is_err() || standing.refused.is_some());
     let now = ctx.clock.now();
     // What waits for a gate is told as soon as it opens.
     let opens = standing.gates.closed(now).map(|(_, until)| ctx.clock.timer(until.duration_since(now)));

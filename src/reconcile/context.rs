@@ -9,11 +9,13 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::clients::Clients;
+use super::fault::Faults;
 use super::in_flight::Exchanges;
 use super::live::LiveAccounts;
 use super::services::Services;
 use super::tenure::Tenure;
 use super::traces::Traces;
+use super::turns::Turns;
 use crate::adapters::http::GuardedClient;
 use crate::adapters::kube::Cluster;
 use crate::adapters::spotify::Spotify;
@@ -78,6 +80,10 @@ pub struct Context {
     pub clients: Clients,
     /// What this process remembers of accounts.
     pub live: LiveAccounts,
+    /// Bounds how many accounts are worked on at a time, fairly between apps.
+    pub turns: Turns,
+    /// Passes over other objects that panicked.
+    pub faults: Faults,
     /// Bounds the looks at Secrets of accounts that wait for one: all of them share it.
     pub polls: Semaphore,
     /// What all accounts share about services.

@@ -156,6 +156,13 @@ impl Live {
         (account, stored.status.clone())
     }
 
+    /// A pass was cut off anywhere. What was read is read again, as after a restart; what was written, or is owed to the
+    /// cluster, is kept.
+    pub fn forget_what_may_be_half_done(&mut self) {
+        let Self { written, unwritten, unsaid, refused, last_read, .. } = std::mem::take(self);
+        *self = Self { written, unwritten, unsaid, refused, last_read, ..Self::default() };
+    }
+
     /// Drops what was not written where the cluster holds another status by now. Somebody else may have changed it: a
     /// restore, or an older leader. Or the write was taken and its answer lost.
     pub fn compare(&mut self, stored: Option<&SpotifyAccountStatus>) {

@@ -7,7 +7,7 @@ use kube::core::DeserializeGuard;
 
 use super::app::{check, next, written};
 use super::context::Context;
-use super::{Action, Error, unreadable};
+use super::{Action, Error, failpoint, fault, unreadable};
 use crate::api::secret::SecretUse;
 use crate::api::v1alpha1::ScrobbleTarget;
 use crate::domain::name::ObjectName;
@@ -18,18 +18,21 @@ pub async fn reconcile_target(
     guarded: Arc<DeserializeGuard<ScrobbleTarget>>,
     ctx: Arc<Context>,
 ) -> Result<Action, Error> {
+    fault::guarded("ScrobbleTarget", &guarded, &ctx, pass(&guarded, &ctx)).await
+}
+
+async fn pass(guarded: &DeserializeGuard<ScrobbleTarget>, ctx: &Arc<Context>) -> Result<Action, Error> {
     let target = match &guarded.0 {
         Ok(target) => target,
         Err(invalid) => {
-            return unreadable::report::<ScrobbleTarget>(&ctx, &invalid.metadata)
-                .await
-                .map(|()| Action::await_change());
+            return unreadable::report::<ScrobbleTarget>(ctx, &invalid.metadata).await.map(|()| Action::await_change());
         }
     };
+    failpoint::reached_by("target", &target.name_any()).await;
     let name = ObjectName::new(target.namespace().unwrap_or_default(), target.name_any());
     let mut secrets = Ok(());
     for reference in target.spec.own_keys() {
-        secrets = secrets.and(check(&ctx, &name, Some(reference), SecretUse::Target).await);
+        secrets = secrets.and(check(ctx, &name, Some(reference), SecretUse::Target).await);
     }
     let users = ctx.catalogue.accounts(&|account| {
         let namespace = account.namespace().unwrap_or_default();
@@ -42,5 +45,5 @@ pub async fn reconcile_target(
     let version = target.metadata.resource_version.clone().unwrap_or_default();
     ctx.ensure_on_duty()?;
     written(ctx.cluster.change_status::<ScrobbleTarget, _>(&name, &version, target.status.as_ref(), &status).await)?;
-    Ok(next(&ctx, secrets.is_err()))
+    Ok(next(ctx, secrets.is_err()))
 }

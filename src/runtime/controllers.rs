@@ -94,18 +94,10 @@ fn name_of<K: Resource<DynamicType = ()>>(object: &Guarded<K>) -> ObjectName {
     ObjectName::new(metadata.namespace.clone().unwrap_or_default(), metadata.name.clone().unwrap_or_default())
 }
 
-/// How the controllers run.
-pub struct Settings {
-    /// The namespaces to watch; none means all.
-    pub namespaces: Vec<String>,
-    /// How many accounts of one namespace set are worked on at the same time.
-    pub concurrency: u16,
-}
-
 /// Fills the catalogue and runs all controllers until `stop`; the passes that run then are finished.
 pub async fn run(
     client: Client,
-    settings: Settings,
+    namespaces: Vec<String>,
     ctx: Arc<Context>,
     catalogue: Arc<StoreCatalogue>,
     changes: Changes,
@@ -114,8 +106,7 @@ pub async fn run(
     let mut running: Vec<BoxFuture<'static, ()>> = Vec::new();
     let mut scopes = Vec::new();
     let namespaces: Vec<Option<String>> =
-        if settings.namespaces.is_empty() { vec![None] } else { settings.namespaces.into_iter().map(Some).collect() };
-    let config = Config::default().concurrency(settings.concurrency);
+        if namespaces.is_empty() { vec![None] } else { namespaces.into_iter().map(Some).collect() };
     let listed = Listed::default();
     for namespace in namespaces {
         let namespace = namespace.as_deref();
@@ -133,7 +124,7 @@ pub async fn run(
             apps: apps.store.clone(),
             targets: targets.store.clone(),
         });
-        running.push(run_accounts(accounts, config.clone(), &ctx, &changes, &stop));
+        running.push(run_accounts(accounts, &ctx, &changes, &stop));
         running.push(run_apps(apps, &ctx, &changes, &stop));
         running.push(run_targets(targets, &ctx, &changes, &stop));
     }
@@ -157,6 +148,8 @@ pub async fn run(
         .boxed(),
     );
     running.push(namespace_watch);
+    let (turns, stopped) = (ctx.turns.clone(), stop.clone().cancelled_owned());
+    running.push(stopped.map(move |()| turns.close()).boxed());
     // A watch that is stopped before it has listed everything never will, and a controller waits for its watch. No
     // account was worked on then.
     let cut_short = async {
@@ -180,7 +173,6 @@ where
 
 fn run_accounts(
     watch: Watch<SpotifyAccount>,
-    config: Config,
     ctx: &Arc<Context>,
     changes: &Changes,
     stop: &CancellationToken,
@@ -196,7 +188,8 @@ fn run_accounts(
     });
     let live = Arc::clone(ctx);
     let passes = Controller::for_stream(watch.stream, watch.store)
-        .with_config(config)
+        // Passes take turns by themselves, fairly between apps.
+        .with_config(Config::default())
         .reconcile_on(concerned)
         .graceful_shutdown_on(stop.clone().cancelled_owned())
         .run(once_listed(ctx, reconcile_account), after_error, Arc::clone(ctx));

@@ -30,11 +30,13 @@ use crate::adapters::spotify::Spotify;
 use crate::plan::observed::Duty;
 use crate::reconcile::clients::Clients;
 use crate::reconcile::context::{Clock, Context};
+use crate::reconcile::fault::Faults;
 use crate::reconcile::in_flight::Exchanges;
 use crate::reconcile::live::LiveAccounts;
 use crate::reconcile::services::Services;
 use crate::reconcile::tenure::Tenure;
 use crate::reconcile::traces::Traces;
+use crate::reconcile::turns::Turns;
 use clock::OperatorClock;
 use http::Readiness;
 use leader::Election;
@@ -142,6 +144,8 @@ pub async fn run(configuration: Configuration) -> Result<(), RunError> {
         exchanges: Exchanges::default(),
         traces: Traces::default(),
         live: LiveAccounts::default(),
+        turns: Turns::new(configuration.concurrency),
+        faults: Faults::default(),
         polls: Semaphore::new(POLLS),
         services: Services::default(),
         tenure: Tenure::default(),
@@ -158,7 +162,7 @@ pub async fn run(configuration: Configuration) -> Result<(), RunError> {
         &catalogue,
         &readiness,
         &stop,
-        controllers::Settings { namespaces: configuration.namespaces, concurrency: configuration.concurrency },
+        configuration.namespaces,
         client,
     );
     tokio::pin!(work);
@@ -186,7 +190,7 @@ async fn on_duty(
     catalogue: &Arc<StoreCatalogue>,
     readiness: &Readiness,
     stop: &CancellationToken,
-    settings: controllers::Settings,
+    namespaces: Vec<String>,
     client: Client,
 ) -> Result<(), RunError> {
     if election.elect {
@@ -208,14 +212,20 @@ async fn on_duty(
         readiness.wait_for("the objects are not listed yet");
     }
     let passes_stop = stop.child_token();
-    let controllers = tokio::spawn(controllers::run(
+    let running = controllers::run(
         client,
-        settings,
+        namespaces,
         Arc::clone(ctx),
         Arc::clone(catalogue),
         Changes::default(),
         passes_stop.clone(),
-    ));
+    );
+    // A process whose controllers have ended, be it by a panic, is of no use to anybody.
+    let end = stop.clone().drop_guard();
+    let controllers = tokio::spawn(async move {
+        let _end = end;
+        running.await;
+    });
     let listed = {
         let (ctx, readiness) = (Arc::clone(ctx), readiness.clone());
         tokio::spawn(async move {

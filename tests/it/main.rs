@@ -21,6 +21,7 @@ mod control_plane;
 mod conversion;
 mod deliveries;
 mod documents;
+mod isolation;
 mod limits;
 mod listening;
 mod maloja;

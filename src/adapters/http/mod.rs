@@ -7,5 +7,5 @@ mod request;
 mod retry_after;
 
 pub use address::AllowedRanges;
-pub use request::{Answer, GuardedClient, MAXIMUM_BODY_BYTES, build_open_client, send};
+pub use request::{ANSWER_BYTES, Answer, GuardedClient, LISTING_BYTES, PAGE_BYTES, build_open_client, send};
 pub use retry_after::{answered_at, retry_after};

@@ -11,7 +11,7 @@ use serde_json::json;
 use url::Url;
 
 use super::{OneByOne, OrderedObject, Scrobble, filled, lost};
-use crate::adapters::http::{Answer, GuardedClient, retry_after};
+use crate::adapters::http::{ANSWER_BYTES, Answer, GuardedClient, retry_after};
 use crate::domain::answer::{Delivery, Submitted, Trouble};
 use crate::domain::digest::{hexadecimal, keyed_hash, message_authentication_code};
 use crate::domain::play::Play;
@@ -64,7 +64,7 @@ async fn post(http: &GuardedClient, receiver: &Receiver<'_>, scrobble: &Scrobble
         };
         request.body(body)
     };
-    match http.send(Method::POST, receiver.url, receiver.deadline, complete).await {
+    match http.send(Method::POST, receiver.url, receiver.deadline, ANSWER_BYTES, complete).await {
         Ok(answer) => answered(&answer),
         Err(trouble) => lost(trouble),
     }

@@ -6,6 +6,7 @@ mod books;
 mod conditions;
 pub(super) mod expiry;
 mod failures;
+mod panicked;
 mod targets;
 mod verdict;
 
@@ -23,14 +24,15 @@ use super::step::{Progress, RefreshOutcome};
 use super::{breaker, client, delivery, gap, open, refresh, request, token};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use crate::api::condition::whole_seconds;
-use crate::api::v1alpha1::{GoDuration, SpotifyAccount, SpotifyAccountStatus, SyncStatus};
+use crate::api::condition::{Reason, whole_seconds};
+use crate::api::v1alpha1::{FailureType, GoDuration, SpotifyAccount, SpotifyAccountStatus, SyncStatus};
 use crate::domain::answer::ApiAnswer;
 use crate::domain::ledger::Ledger;
 use crate::domain::ledger_codec;
 use crate::domain::play::{Heard, Page};
 pub use announcements::Announcement;
 pub(in crate::plan) use authorization::AUTHORIZATION_LIFE;
+pub use panicked::{panicked, rest};
 pub use verdict::Verdict;
 
 /// What a pass comes to.
@@ -93,7 +95,7 @@ pub fn settle(account: &SpotifyAccount, observed: &Observed, progress: &Progress
     if seen {
         status.observed_generation = account.metadata.generation;
         if let Some(requested) = schedule::requested(account) {
-            status.last_handled_reconcile_at = Some(requested.clone());
+            status.last_handled_reconcile_at = Some(requested.to_owned());
             if !account.spec.suspend {
                 request::grant(&mut status, now);
             }
@@ -165,6 +167,15 @@ pub fn unreadable(generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
         "the object was written for another version of the schema: upgrade the operator or correct the object"
             .to_owned(),
     );
+    let mut conditions = Vec::new();
+    super::app::ready(&mut conditions, generation, Some(&problem), "", now);
+    conditions
+}
+
+/// The conditions of an object of another kind, after a pass over it panicked at `place`.
+pub fn faulty(generation: Option<i64>, place: &str, now: Timestamp) -> Vec<Condition> {
+    let message = format!("a fault of the operator at {place}; the operator tries again by itself; please report it");
+    let problem = Problem::passing(Reason::InternalError, FailureType::Unknown, message);
     let mut conditions = Vec::new();
     super::app::ready(&mut conditions, generation, Some(&problem), "", now);
     conditions
@@ -245,7 +256,7 @@ fn settle_sync(
         Keeping { before: Arc::new(journal), after: Arc::new(after) }
     });
     if retries {
-        status.last_handled_retry_at = schedule::retry_requested(account).cloned();
+        status.last_handled_retry_at = schedule::retry_requested(account).map(str::to_owned);
     }
     ledger.prune();
     let rhythm = Rhythm::new(account, observed, &ledger, gap::told_until(&sync));

@@ -16,6 +16,7 @@ mod listeners;
 pub(in crate::plan) mod observations;
 mod once;
 mod paces;
+mod panics;
 mod passes;
 mod plays;
 mod random;
