@@ -23,6 +23,8 @@ pub mod reference;
 pub mod refresh;
 pub mod schedule;
 pub mod scrobble_plan;
+pub mod seat;
+pub mod seating;
 pub mod settle;
 pub mod sign_in;
 pub mod slot;

@@ -181,7 +181,7 @@ fn reference_resolved(status: &SpotifyAccountStatus, observed: &Observed) -> boo
     account || observed.targets.iter().any(|entry| waits(entry) && reference::target(entry, observed).is_ok())
 }
 
-/// Whether a reason speaks of an object that is missing, not shared, unreadable or taken.
+/// Whether a reason speaks of an object that is missing, not shared, unreadable, taken or full.
 pub fn is_by_reference(reason: Option<&str>) -> bool {
     matches!(
         reason.and_then(Reason::from_name),
@@ -190,6 +190,7 @@ pub fn is_by_reference(reason: Option<&str>) -> bool {
                 | Reason::TargetNotFound
                 | Reason::PlanNotFound
                 | Reason::ReferenceNotAllowed
+                | Reason::NoSeatLeft
                 | Reason::SecretInUse
                 | Reason::ObjectUnreadable
         )

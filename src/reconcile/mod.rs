@@ -20,6 +20,7 @@ mod observe;
 mod record;
 mod refusal;
 mod scrobble_plan;
+pub mod seats;
 pub mod secret_access;
 mod serve;
 pub mod services;
@@ -152,6 +153,9 @@ async fn pass(watched: &Arc<SpotifyAccount>, name: &ObjectName, ctx: &Arc<Contex
         record::record(ctx, live, &mut account, &mut stored, name, visit).await?;
         ctx.traces.untouched(&ObjectName::new(&name.namespace, &account.spec.token_secret_ref.name));
     }
+    // Whether the account is read at all, and how often, depends on its place in a plan.
+    live.seating = seats::take(ctx, &account, name).await?;
+    failpoint::reached("seated", &account).await;
     let mut elders = observe::Elders::of(&account, &name.namespace, plan::duplicate::listener(&account), ctx);
     let observed = observe::observe(&account, &name.namespace, ctx, live, &elders);
     let due = plan::schedule::due(&account, &observed, ctx.clock.now());

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod controllers;
 pub mod http;
 pub mod leader;
+mod members;
 pub mod stores;
 pub mod telemetry;
 pub mod triggers;
@@ -32,6 +33,7 @@ use crate::reconcile::clients::Clients;
 use crate::reconcile::context::{Clock, Context};
 use crate::reconcile::in_flight::Exchanges;
 use crate::reconcile::live::LiveAccounts;
+use crate::reconcile::seats::Seats;
 use crate::reconcile::services::Services;
 use crate::reconcile::tenure::Tenure;
 use crate::reconcile::traces::Traces;
@@ -137,6 +139,7 @@ pub async fn run(configuration: Configuration) -> Result<(), RunError> {
         traces: Traces::default(),
         live: LiveAccounts::default(),
         polls: Semaphore::new(POLLS),
+        seats: Seats::default(),
         services: Services::default(),
         tenure: Tenure::default(),
         stopping: CancellationToken::new(),
