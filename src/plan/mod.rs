@@ -30,6 +30,8 @@ pub mod refresh;
 pub mod request;
 pub mod schedule;
 pub mod scrobble_plan;
+pub mod seat;
+pub mod seating;
 pub mod settle;
 pub mod sign_in;
 pub mod slot;

@@ -12,6 +12,7 @@ use super::clients::Clients;
 use super::fault::Faults;
 use super::in_flight::Exchanges;
 use super::live::LiveAccounts;
+use super::seats::Seats;
 use super::services::Services;
 use super::tenure::Tenure;
 use super::traces::Traces;
@@ -86,6 +87,8 @@ pub struct Context {
     pub faults: Faults,
     /// Bounds the looks at Secrets of accounts that wait for one: all of them share it.
     pub polls: Semaphore,
+    /// What is known of plans and their seats.
+    pub seats: Seats,
     /// What all accounts share about services.
     pub services: Services,
     /// Until when this process is sure to be on duty.

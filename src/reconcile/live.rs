@@ -15,6 +15,7 @@ use crate::domain::play::Page;
 use crate::domain::state_secret::StateSecret;
 use crate::domain::token::AccessToken;
 use crate::plan::lineage::TokenInUse;
+use crate::plan::seating::Seating;
 use crate::plan::step::SecretTrouble;
 use crate::plan::{Announcement, TokenView};
 
@@ -102,6 +103,8 @@ pub struct Live {
     pub waiting_page: Option<Arc<Page>>,
     /// When the refusal of a request was acknowledged last.
     pub request_refused: Option<Timestamp>,
+    /// Its place in a plan, as this pass has found it.
+    pub seating: Seating,
     /// Passes in a row in which somebody else had the token.
     pub contended: u32,
 }

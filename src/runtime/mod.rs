@@ -7,6 +7,7 @@ pub mod clock;
 pub mod controllers;
 pub mod http;
 pub mod leader;
+mod members;
 pub mod stores;
 pub mod telemetry;
 pub mod triggers;
@@ -33,6 +34,7 @@ use crate::reconcile::context::{Clock, Context};
 use crate::reconcile::fault::Faults;
 use crate::reconcile::in_flight::Exchanges;
 use crate::reconcile::live::LiveAccounts;
+use crate::reconcile::seats::Seats;
 use crate::reconcile::services::Services;
 use crate::reconcile::tenure::Tenure;
 use crate::reconcile::traces::Traces;
@@ -147,6 +149,7 @@ pub async fn run(configuration: Configuration) -> Result<(), RunError> {
         turns: Turns::new(configuration.concurrency),
         faults: Faults::default(),
         polls: Semaphore::new(POLLS),
+        seats: Seats::default(),
         services: Services::default(),
         tenure: Tenure::default(),
         stopping: CancellationToken::new(),

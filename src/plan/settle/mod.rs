@@ -21,7 +21,7 @@ use super::pace::Rhythm;
 use super::problem::Problem;
 use super::schedule::{self, Due};
 use super::step::{Progress, RefreshOutcome};
-use super::{breaker, client, delivery, gap, open, refresh, request, token};
+use super::{breaker, client, delivery, gap, open, refresh, request, seating, token};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::api::condition::{Reason, whole_seconds};
@@ -105,6 +105,7 @@ pub fn settle(account: &SpotifyAccount, observed: &Observed, progress: &Progress
         status.failures = None;
         status.circuit_breaker = None;
     }
+    seating::settle(&mut status, observed);
     authorization::settle(&mut status, observed, progress, now);
     let keeping = settle_sync(&mut status, account, observed, progress, now);
     if verdict == Verdict::Suspended {
@@ -130,6 +131,7 @@ pub fn settle(account: &SpotifyAccount, observed: &Observed, progress: &Progress
     let mut announcements = announcements::between(&before, &status);
     announcements.extend(announcements::gap(&before, &status));
     announcements.extend(announcements::put_back(&before, &status, &account.spec.token_secret_ref.name));
+    announcements.extend(seating::announcements(&before, &status, &observed));
     if account.spec.suspend && schedule::requested(account).is_some() {
         announcements.push(announcements::refused_while_suspended());
     }

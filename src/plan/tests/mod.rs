@@ -23,6 +23,8 @@ mod random;
 mod references;
 mod refreshes;
 mod refused_tokens;
+mod seatings;
+mod seats;
 mod states;
 mod stops;
 mod times;
