@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::clients::Clients;
 use super::in_flight::Exchanges;
 use super::live::LiveAccounts;
+use super::notifications::Notifications;
 use super::services::Services;
 use super::tenure::Tenure;
 use super::traces::Traces;
@@ -78,6 +79,8 @@ pub struct Context {
     pub clients: Clients,
     /// What this process remembers of accounts.
     pub live: LiveAccounts,
+    /// Notices on their way.
+    pub notifications: Notifications,
     /// Bounds the looks at Secrets of accounts that wait for one: all of them share it.
     pub polls: Semaphore,
     /// What all accounts share about services.

@@ -10,6 +10,8 @@
 //! round of requests), `journaled` (the journal holds what waits, the status does not count it yet), `settled` (the
 //! status tells what targets have, which the journal still holds), `emptied` (the journal holds only what waits).
 //! `settled` is also passed where nothing was delivered.
+//!
+//! The point of a notice: `counted` (the status counts it, nothing is sent).
 
 #[cfg(not(feature = "testing"))]
 use std::future::{Ready, ready};

@@ -17,6 +17,7 @@ mod journal;
 mod limits;
 pub mod live;
 mod maloja;
+pub mod notifications;
 mod observe;
 mod record;
 mod refusal;

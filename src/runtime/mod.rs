@@ -32,6 +32,7 @@ use crate::reconcile::clients::Clients;
 use crate::reconcile::context::{Clock, Context};
 use crate::reconcile::in_flight::Exchanges;
 use crate::reconcile::live::LiveAccounts;
+use crate::reconcile::notifications::{self, Notifications};
 use crate::reconcile::services::Services;
 use crate::reconcile::tenure::Tenure;
 use crate::reconcile::traces::Traces;
@@ -142,6 +143,7 @@ pub async fn run(configuration: Configuration) -> Result<(), RunError> {
         exchanges: Exchanges::default(),
         traces: Traces::default(),
         live: LiveAccounts::default(),
+        notifications: Notifications::default(),
         polls: Semaphore::new(POLLS),
         services: Services::default(),
         tenure: Tenure::default(),
@@ -227,6 +229,8 @@ async fn on_duty(
         })
     };
     let passes = controllers.abort_handle();
+    let no_more_notices = CancellationToken::new();
+    let notices = tokio::spawn(notifications::run(Arc::clone(ctx), no_more_notices.clone()));
     let kept = election.keep(&ctx.cluster, &clock, &mut held, &ctx.tenure, stop).await;
     let off_duty = clock.real_now();
     listed.abort();
@@ -236,6 +240,7 @@ async fn on_duty(
         ctx.tenure.ends();
         // Somebody else may be on duty in a moment: passes end where they are, exchanges are committed all the same.
         passes.abort();
+        notices.abort();
         finish(ctx, controllers).await;
         return Err(RunError::LeaseLost);
     }
@@ -250,6 +255,8 @@ async fn on_duty(
     };
     let finishing = async {
         finish(ctx, controllers).await;
+        no_more_notices.cancel();
+        let _ = notices.await;
         finished.cancel();
     };
     if tokio::join!(keeping, finishing).0 {

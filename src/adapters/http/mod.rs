@@ -5,6 +5,7 @@ mod address;
 mod private_addresses;
 mod request;
 mod retry_after;
+pub mod signature;
 
 pub use address::AllowedRanges;
 pub use request::{Answer, GuardedClient, MAXIMUM_BODY_BYTES, build_open_client, send};
