@@ -20,7 +20,12 @@ const TYPE: &str = "AccountNeedsHuman";
 const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Sends a notice once.
-pub async fn send(http: &GuardedClient, url: &Url, signing_key: Option<&SecretString>, notice: &Notice) -> NoticeAnswer {
+pub async fn send(
+    http: &GuardedClient,
+    url: &Url,
+    signing_key: Option<&SecretString>,
+    notice: &Notice,
+) -> NoticeAnswer {
     send_within(DEADLINE, http, url, signing_key, notice).await
 }
 

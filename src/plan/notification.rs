@@ -59,7 +59,8 @@ struct Need<'a> {
 /// The listener has to sign in, or the app's owner has to let the listener in. What concerns a target or the app itself is
 /// told where it belongs: by conditions and Events.
 fn need<'a>(status: &'a SpotifyAccountStatus, account: &ObjectName) -> Option<Need<'a>> {
-    let condition = find_condition(&status.conditions, ConditionType::Stalled).filter(|found| found.status == "True")?;
+    let condition =
+        find_condition(&status.conditions, ConditionType::Stalled).filter(|found| found.status == "True")?;
     let command = sign_in::command(account);
     let helps = match Reason::from_name(&condition.reason)? {
         Reason::AuthorizationRequired
@@ -103,11 +104,7 @@ pub(super) fn settle(
 }
 
 /// When the next notice is due; none where nobody has to be told, any more or at all.
-pub(super) fn next(
-    status: &SpotifyAccountStatus,
-    account: &SpotifyAccount,
-    observed: &Observed,
-) -> Option<Timestamp> {
+pub(super) fn next(status: &SpotifyAccountStatus, account: &SpotifyAccount, observed: &Observed) -> Option<Timestamp> {
     let Lookup::Found(app) = &observed.app else { return None };
     need(status, &name_of(account, observed)).filter(|_| takes_notices(app))?;
     let Some(known) = &status.notifications else { return Some(Timestamp::MIN) };
@@ -198,7 +195,9 @@ pub fn tried(app: &SpotifyApp, outcome: &Outcome, now: Timestamp) -> SpotifyApp 
         Outcome::Answered(NoticeAnswer::Gone) => (
             NotificationWebhookState::Gone,
             Reason::TargetSuspended,
-            format!("{WEBHOOK} answers 410 Gone: it is told nothing until spec.notifications or another field of the spec changes"),
+            format!(
+                "{WEBHOOK} answers 410 Gone: it is told nothing until spec.notifications or another field of the spec changes"
+            ),
         ),
         Outcome::Answered(NoticeAnswer::Refused(status)) => (
             NotificationWebhookState::Failing,

@@ -6,8 +6,8 @@ use kube::core::DeserializeGuard;
 use kube::{Resource as _, ResourceExt as _};
 
 use super::client;
-use super::notifications;
 use super::context::Context;
+use super::notifications;
 use super::secret_access;
 use super::{Action, Error, unreadable};
 use crate::adapters::kube::ClusterError;
@@ -73,9 +73,8 @@ pub(super) async fn tell_standing(ctx: &Context, name: &ObjectName) -> Result<()
 /// Tells in an app's status what a try to send a notice has shown of its webhook. A write that fails is made up for by
 /// the next try or notice.
 pub(super) async fn tell_tried(ctx: &Context, app: &SpotifyApp, outcome: &notification::Outcome) {
-    let settle = |app: &SpotifyApp, _: &Standing| {
-        notification::tried(app, outcome, ctx.clock.now()).status.unwrap_or_default()
-    };
+    let settle =
+        |app: &SpotifyApp, _: &Standing| notification::tried(app, outcome, ctx.clock.now()).status.unwrap_or_default();
     if let Err(error) = record(ctx, app, settle).await {
         tracing::warn!(error = &error as &dyn std::error::Error, "what is known of the webhook is not written yet");
     }

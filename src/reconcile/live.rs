@@ -233,8 +233,13 @@ mod tests {
     fn what_was_to_be_said_is_kept_where_its_status_was_written_after_all() {
         for (stored, waits, unsaid) in [(status(1), true, 0), (status(2), false, 1), (status(3), false, 0)] {
             let said = Announcement { warning: true, reason: "AuthorizationExpiring".to_owned(), note: String::new() };
-            let unwritten =
-                Unwritten { base: Some(status(1)), status: status(2), owed: true, announcements: vec![said], notice: None };
+            let unwritten = Unwritten {
+                base: Some(status(1)),
+                status: status(2),
+                owed: true,
+                announcements: vec![said],
+                notice: None,
+            };
             let mut live = Live { unwritten: Some(unwritten), ..Live::default() };
             live.compare(Some(&stored));
             assert_eq!((live.unwritten.is_some(), live.unsaid.len()), (waits, unsaid), "{stored:?}");

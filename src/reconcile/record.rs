@@ -77,7 +77,8 @@ pub(super) async fn record(
                 // What was delivered is remembered until it can be written, and so is what is to be said.
                 let announcements = announcements(live, &settled);
                 let notice = notice(live, &settled);
-                live.unwritten = Some(Unwritten { announcements, notice, ..unwritten(stored.as_ref(), &settled, true) });
+                live.unwritten =
+                    Some(Unwritten { announcements, notice, ..unwritten(stored.as_ref(), &settled, true) });
                 return Err(Error::Cluster(source));
             }
         }

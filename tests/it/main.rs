@@ -24,6 +24,7 @@ mod documents;
 mod limits;
 mod listening;
 mod maloja;
+mod notifications;
 mod secrecy;
 mod soak;
 mod world;

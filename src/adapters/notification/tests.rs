@@ -67,7 +67,10 @@ async fn every_try_is_the_same_signed_request() {
         let (answer, mut requests) = send_to(ResponseTemplate::new(204), Some(KEY)).await;
         assert_eq!((answer, requests.len()), (NoticeAnswer::Taken, 1));
         let sent = requests.remove(0);
-        assert_eq!((sent.method.as_str(), sent.url.path(), sent.url.query()), ("POST", "/hooks/scrobble", Some("team=music")));
+        assert_eq!(
+            (sent.method.as_str(), sent.url.path(), sent.url.query()),
+            ("POST", "/hooks/scrobble", Some("team=music"))
+        );
         assert_eq!(header(&sent, "idempotency-key"), notice().id);
         assert_eq!(header(&sent, "scrobble-operator-timestamp"), "1795428000");
         let message = [b"1795428000.".as_slice(), &sent.body].concat();
