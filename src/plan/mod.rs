@@ -19,6 +19,7 @@ pub mod gate;
 pub mod journal;
 pub mod lineage;
 pub mod maloja;
+pub mod notification;
 pub mod observed;
 pub mod open;
 pub mod outage;

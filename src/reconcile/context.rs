@@ -12,6 +12,7 @@ use super::clients::Clients;
 use super::fault::Faults;
 use super::in_flight::Exchanges;
 use super::live::LiveAccounts;
+use super::notifications::Notifications;
 use super::seats::Seats;
 use super::services::Services;
 use super::tenure::Tenure;
@@ -85,6 +86,8 @@ pub struct Context {
     pub turns: Turns,
     /// Passes over other objects that panicked.
     pub faults: Faults,
+    /// Notices on their way.
+    pub notifications: Notifications,
     /// Bounds the looks at Secrets of accounts that wait for one: all of them share it.
     pub polls: Semaphore,
     /// What is known of plans and their seats.

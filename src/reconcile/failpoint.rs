@@ -13,6 +13,7 @@
 //! `settled` is also passed where nothing was delivered.
 //!
 //! The passes of the other kinds have one point each: `app`, `target` and `plan`, at their beginning.
+//! The point of a notice: `counted` (the status counts it, nothing is sent).
 
 #[cfg(not(feature = "testing"))]
 use std::future::{Ready, ready};

@@ -18,6 +18,7 @@ mod journal;
 mod limits;
 pub mod live;
 mod maloja;
+pub mod notifications;
 mod observe;
 pub mod panics;
 mod record;

@@ -13,6 +13,7 @@ mod failures;
 mod gaps;
 mod lineage;
 mod listeners;
+mod notifications;
 pub(in crate::plan) mod observations;
 mod once;
 mod paces;
