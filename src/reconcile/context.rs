@@ -12,6 +12,7 @@ use super::clients::Clients;
 use super::in_flight::Exchanges;
 use super::live::LiveAccounts;
 use super::services::Services;
+use super::standings::Standings;
 use super::tenure::Tenure;
 use super::traces::Traces;
 use crate::adapters::http::GuardedClient;
@@ -46,6 +47,8 @@ pub trait Catalogue: Send + Sync {
     fn is_filled(&self) -> bool;
     /// Waits until everything has been listed once.
     fn wait_until_listed(&self) -> futures::future::BoxFuture<'_, ()>;
+    /// Every target.
+    fn targets(&self) -> Vec<Arc<ScrobbleTarget>>;
     /// Every account that a predicate holds for.
     fn accounts(&self, wanted: &dyn Fn(&SpotifyAccount) -> bool) -> Vec<Arc<SpotifyAccount>>;
 }
@@ -74,6 +77,8 @@ pub struct Context {
     pub traces: Traces,
     /// What is known of the client credentials of apps.
     pub clients: Clients,
+    /// What is known of targets as a whole.
+    pub standings: Standings,
     /// What this process remembers of accounts.
     pub live: LiveAccounts,
     /// Bounds the looks at Secrets of accounts that wait for one: all of them share it.

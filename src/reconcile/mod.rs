@@ -23,6 +23,7 @@ mod scrobble_plan;
 pub mod secret_access;
 mod serve;
 pub mod services;
+pub mod standings;
 mod store;
 mod target;
 pub mod tenure;

@@ -25,6 +25,7 @@ use super::triggers::{Change, Changes};
 use crate::api::v1alpha1::{ScrobblePlan, ScrobbleTarget, SpotifyAccount, SpotifyApp};
 use crate::domain::name::ObjectName;
 use crate::reconcile::context::Context;
+use crate::reconcile::standings::News;
 use crate::reconcile::{
     Action, Error, after_error, reconcile_account, reconcile_app, reconcile_plan, reconcile_target,
 };
@@ -151,6 +152,16 @@ pub async fn run(
         })
         .boxed(),
     );
+    let told = changes.clone();
+    let news = ctx.standings.news().take_until(stop.clone().cancelled_owned());
+    running.push(
+        news.for_each(move |news| {
+            let standing = |news: News| Change::Standing { target: news.target, awaited: news.awaited };
+            told.tell(news.map_or(Change::Everything, standing));
+            std::future::ready(())
+        })
+        .boxed(),
+    );
     running.push(namespace_watch);
     // A watch that is stopped before it has listed everything never will, and a controller waits for its watch. No
     // account was worked on then.
@@ -260,6 +271,7 @@ fn run_targets(
     let concerned = changes.listen().flat_map(|change| {
         let targets = match change {
             Change::Account { targets, .. } => targets,
+            Change::Standing { target, .. } => vec![target],
             _ => Vec::new(),
         };
         let reference =
@@ -271,7 +283,12 @@ fn run_targets(
         .reconcile_on(concerned)
         .graceful_shutdown_on(stop.clone().cancelled_owned())
         .run(once_listed(ctx, reconcile_target), after_error, Arc::clone(ctx));
-    drain(passes, "ScrobbleTarget", |_| ())
+    let known = Arc::clone(ctx);
+    drain(passes, "ScrobbleTarget", move |gone| {
+        if let Some(uid) = gone {
+            known.standings.forget(&uid);
+        }
+    })
 }
 
 fn run_plans(

@@ -17,6 +17,13 @@ pub enum Change {
     Client(ObjectName),
     /// A target.
     Target(ObjectName),
+    /// What is known of a target's service.
+    Standing {
+        /// The target.
+        target: ObjectName,
+        /// Whether its accounts wait for it.
+        awaited: bool,
+    },
     /// A plan, by name.
     Plan(String),
     /// A namespace's metadata.
@@ -92,6 +99,7 @@ impl Change {
             Self::Everything => true,
             Self::App(changed) | Self::Client(changed) => *changed == app,
             Self::Target(changed) => targets.contains(changed),
+            Self::Standing { target: changed, awaited } => *awaited && targets.contains(changed),
             Self::Plan(changed) => account.spec.plan.as_ref() == Some(changed),
             Self::Namespace(changed) => *changed == name.namespace,
             Self::Account { name: changed, token_secret: secret, listener: user, .. } => {

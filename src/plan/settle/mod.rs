@@ -30,6 +30,7 @@ use crate::domain::ledger_codec;
 use crate::domain::play::{Heard, Page};
 pub use announcements::Announcement;
 pub(in crate::plan) use authorization::AUTHORIZATION_LIFE;
+pub(in crate::plan) use failures::round_up;
 pub use verdict::Verdict;
 
 /// What a pass comes to.

@@ -22,6 +22,7 @@ mod random;
 mod references;
 mod refreshes;
 mod refused_tokens;
+mod standings;
 mod states;
 mod stops;
 mod times;
