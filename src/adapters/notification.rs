@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::http::{Answer, GuardedClient, retry_after, signature};
+use super::http::{ANSWER_BYTES, Answer, GuardedClient, retry_after, signature};
 use crate::domain::answer::Trouble;
 use crate::domain::notice::{Notice, NoticeAnswer};
 

@@ -27,6 +27,7 @@ use crate::api::v1alpha1::{ScrobblePlan, ScrobbleTarget, SpotifyAccount, Spotify
 use crate::domain::name::ObjectName;
 use crate::reconcile::clients::News;
 use crate::reconcile::context::Context;
+use crate::reconcile::standings;
 use crate::reconcile::{
     Action, Error, after_error, reconcile_account, reconcile_app, reconcile_plan, reconcile_target,
 };
@@ -178,6 +179,16 @@ pub async fn run(
         })
         .boxed(),
     );
+    let told = changes.clone();
+    let news = ctx.standings.news().take_until(stop.clone().cancelled_owned());
+    running.push(
+        news.for_each(move |news| {
+            let standing = |news: standings::News| Change::Standing { target: news.target, awaited: news.awaited };
+            told.tell(news.map_or(Change::Everything, standing));
+            std::future::ready(())
+        })
+        .boxed(),
+    );
     running.push(namespace_watch);
     let (turns, stopped) = (ctx.turns.clone(), stop.clone().cancelled_owned());
     running.push(stopped.map(move |()| turns.close()).boxed());
@@ -289,6 +300,7 @@ fn run_targets(
     let concerned = changes.listen().flat_map(|change| {
         let targets = match change {
             Change::Account { targets, .. } => targets,
+            Change::Standing { target, .. } => vec![target],
             _ => Vec::new(),
         };
         let reference =
@@ -300,7 +312,12 @@ fn run_targets(
         .reconcile_on(concerned)
         .graceful_shutdown_on(stop.clone().cancelled_owned())
         .run(once_listed(ctx, reconcile_target), after_error, Arc::clone(ctx));
-    drain(passes, "ScrobbleTarget", |_| ())
+    let known = Arc::clone(ctx);
+    drain(passes, "ScrobbleTarget", move |gone| {
+        if let Some(uid) = gone {
+            known.standings.forget(&uid);
+        }
+    })
 }
 
 fn run_plans(
