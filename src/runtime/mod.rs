@@ -11,6 +11,7 @@ mod members;
 pub mod stores;
 pub mod telemetry;
 pub mod triggers;
+mod watches;
 
 use std::error::Error;
 use std::net::SocketAddr;
