@@ -6,6 +6,7 @@
 pub mod acceptance;
 pub mod app;
 pub mod breaker;
+pub mod budget;
 pub mod claim;
 pub mod client;
 pub mod delivery;

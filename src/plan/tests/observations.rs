@@ -18,6 +18,7 @@ use crate::domain::ledger::Attachment;
 use crate::domain::listener::Listener;
 use crate::domain::name::ObjectName;
 use crate::domain::play::{Heard, Page};
+use crate::plan::budget::Portion;
 use crate::plan::client::{ClientVersion, Standing};
 use crate::plan::observed::{ClientView, Duty, JournalView, TargetEntry};
 use crate::plan::step::{Credentials, RefreshOutcome, SecretTrouble};
@@ -101,6 +102,7 @@ pub(super) fn around(account: &SpotifyAccount) -> Observed {
         journal: JournalView { journal: Some(Arc::default()), ..JournalView::default() },
         duty: Duty { since: start(), before_until: None },
         settings: Settings { refresh_buffer: minutes(5), minimum_interval: minutes(5) },
+        portion: Portion::default(),
     }
 }
 
