@@ -89,6 +89,12 @@ impl Hours {
         self.apps.remove(app_uid);
     }
 
+    /// Whether a block of the app has a call left: it can be taken without a write, whatever is due.
+    pub fn is_open(&self, app_uid: &str, now: Timestamp) -> bool {
+        let own = self.apps.get(app_uid).and_then(|book| book.own.get(&hour_of(now)));
+        own.is_some_and(|own| own.used < own.reserved)
+    }
+
     /// Takes a call for an app. `limit` is the group's, `due` how many calls of this app fall due in the rest of the
     /// clock hour.
     pub fn take(&mut self, app_uid: &str, limit: i64, due: i64, now: Timestamp) -> Take {

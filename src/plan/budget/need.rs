@@ -29,8 +29,10 @@ pub(super) struct Need {
     playing: Option<i64>,
     /// The same, should they begin to play as fast as they ever did.
     may_play: i64,
-    /// How likely that is, in eighths: it becomes less likely with the days since the last play.
+    /// How likely that is, in sixteenths: less so with the days since the last play, and least if there was none.
     likely: i64,
+    /// The same as `may_play`, but for what is played now.
+    known: i64,
 }
 
 /// Why a read is worth its call.
@@ -62,12 +64,18 @@ impl Need {
         let known = fastest(plays, KNOWN).or_else(|| fastest(plays, PLAYING).map(|pace| pace.min(UNKNOWN)));
         let may_play = known.or(pace.map(|pace| pace.min(UNKNOWN))).unwrap_or(UNKNOWN);
         let likely = match age / DAY {
-            ..1 => 8,
-            1..3 => 4,
-            3..7 => 2,
+            ..1 => 16,
+            1..3 => 8,
+            3..7 => 4,
+            _ if newest.is_some() => 2,
             _ => 1,
         };
-        Self { playing, may_play: playing.map_or(may_play, |pace| pace.min(may_play)), likely }
+        Self {
+            playing,
+            may_play: playing.map_or(may_play, |pace| pace.min(may_play)),
+            likely,
+            known: known.unwrap_or(UNKNOWN),
+        }
     }
 
     /// Whether reads so far apart keep everything that is played now.
@@ -77,7 +85,12 @@ impl Need {
 
     /// Whether they keep everything, should this listener begin to play.
     pub(super) fn is_safe_with(&self, interval: SignedDuration) -> bool {
-        between(interval, self.may_play) <= ROOM * PLAY
+        between(interval, self.known) <= ROOM * PLAY
+    }
+
+    /// Thousandths of plays between reads so far apart; of somebody who rests, should they begin to play.
+    pub(super) fn between(&self, interval: SignedDuration) -> i64 {
+        between(interval, self.playing.unwrap_or(self.may_play))
     }
 
     /// Whether the listener plays.
@@ -156,21 +169,21 @@ mod tests {
     fn a_pace_is_told_by_what_is_known() {
         for (what, plays, playing_at, may_play_at, likely) in [
             ("nobody has played", Vec::new(), None, 210, 1),
-            ("three plays tell nothing", playing(3, 31, 1), None, 210, 8),
-            ("four do, for an hour", playing(4, 31, 1), Some(31), 31, 8),
-            ("an hour later they do not", playing(4, 31, 61), None, 210, 8),
-            ("an album", playing(12, 240, 5), Some(240), 210, 8),
-            ("a long evening", playing(60, 240, 5), Some(240), 240, 8),
-            ("somebody who skips", playing(60, 31, 5), Some(31), 31, 8),
-            ("and has stopped", playing(60, 31, 61), None, 31, 8),
-            ("a song in four minutes counts for longer", playing(60, 240, 300), Some(240), 240, 8),
-            ("two days ago", playing(60, 240, 2880), None, 240, 4),
-            ("a month ago", playing(60, 31, 43_200), None, 31, 1),
-            ("faster than Spotify shows", playing(60, 1, 1), Some(30), 30, 8),
+            ("three plays tell nothing", playing(3, 31, 1), None, 210, 16),
+            ("four do, for an hour", playing(4, 31, 1), Some(31), 31, 16),
+            ("an hour later they do not", playing(4, 31, 61), None, 210, 16),
+            ("an album", playing(12, 240, 5), Some(240), 210, 16),
+            ("a long evening", playing(60, 240, 5), Some(240), 240, 16),
+            ("somebody who skips", playing(60, 31, 5), Some(31), 31, 16),
+            ("and has stopped", playing(60, 31, 61), None, 31, 16),
+            ("a song in four minutes counts for longer", playing(60, 240, 300), Some(240), 240, 16),
+            ("two days ago", playing(60, 240, 2880), None, 240, 8),
+            ("a month ago", playing(60, 31, 43_200), None, 31, 2),
+            ("faster than Spotify shows", playing(60, 1, 1), Some(30), 30, 16),
         ] {
-            let expected =
-                Need { playing: playing_at.map(|pace: i64| pace * 1000), may_play: may_play_at * 1000, likely };
-            assert_eq!(Need::of(&plays, now()), expected, "{what}");
+            let found = Need::of(&plays, now());
+            assert_eq!(found.playing, playing_at.map(|pace: i64| pace * 1000), "{what}");
+            assert_eq!((found.may_play, found.likely), (may_play_at * 1000, likely), "{what}");
         }
     }
 
@@ -194,7 +207,7 @@ mod tests {
         assert_eq!(album.worth(minutes(320), minutes(160)), (Worth::Need, 32_000));
         let rests = Need::of(&playing(60, 240, 43_200), now());
         let (worth, kept) = rests.worth(minutes(320), minutes(160));
-        assert_eq!((worth, kept), (Worth::Caution, 34_133), "32² / 160 plays for 6 calls in 32 hours");
+        assert_eq!((worth, kept), (Worth::Caution, 68_266), "32² / 160 plays for 6 calls in 32 hours");
         let skipped = Need::of(&playing(60, 30, 43_200), now());
         assert!(skipped.worth(minutes(160), minutes(80)).1 > kept);
         assert!(skipped.worth(minutes(40), minutes(20)).1 < kept);

@@ -4,6 +4,7 @@
 //! who play, then for those who may begin to, at last to read as often as `sync.interval` wishes. Who gets what is a
 //! function of what is stored and of the clock hour, so that a restart finds the same.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
@@ -46,6 +47,8 @@ pub struct Division {
 struct Offer {
     worth: Worth,
     value: i64,
+    /// Plays between reads before it: of those that keep as much, whoever would lose first comes first.
+    plays: i64,
     tie: u64,
     member: usize,
     level: usize,
@@ -59,6 +62,7 @@ struct Account {
     need: Need,
     granted: usize,
     longest: SignedDuration,
+    hurried_until: Option<Timestamp>,
 }
 
 impl Account {
@@ -66,7 +70,8 @@ impl Account {
         let Member { uid, bounds, plays, hurried_until, .. } = member;
         let longest = bounds.longest;
         let own = Rhythm::within(uid, *bounds, plays.to_vec(), *hurried_until).part_at(now);
-        let mut levels: Vec<Level> = bounds.parts().into_iter().rev().skip_while(|part| *part > own).map(Level::cut).collect();
+        let mut levels: Vec<Level> =
+            bounds.parts().into_iter().rev().skip_while(|part| *part > own).map(Level::cut).collect();
         let mut stretch = 1;
         while Level::stretched(stretch).interval(longest) < floor {
             stretch *= 2;
@@ -74,7 +79,7 @@ impl Account {
         }
         levels.reverse();
         let levels = levels.into_iter().map(|level| (level, level.interval(longest))).collect();
-        Self { levels, need: Need::of(plays, now), granted: 0, longest }
+        Self { levels, need: Need::of(plays, now), granted: 0, longest, hurried_until: *hurried_until }
     }
 
     fn interval(&self, level: usize) -> SignedDuration {
@@ -95,13 +100,16 @@ impl Account {
             let (longer, shorter) = (self.interval(level - 1), self.interval(level));
             let (worth, value) = match self.need.worth(longer, shorter) {
                 // All come near to their own interval together.
-                (Worth::Wish, _) => (Worth::Wish, milliseconds(longer).saturating_mul(1000) / milliseconds(self.longest)),
+                (Worth::Wish, _) => {
+                    (Worth::Wish, milliseconds(longer).saturating_mul(1000) / milliseconds(self.longest))
+                }
                 kept => kept,
             };
             // A level is not granted before the coarser ones.
             before = before.min((worth, value));
             let cost = rate(shorter).saturating_sub(rate(longer));
-            offers.push(Offer { worth: before.0, value: before.1, tie, member, level, cost });
+            let plays = self.need.between(longer);
+            offers.push(Offer { worth: before.0, value: before.1, plays, tie, member, level, cost });
         }
         offers
     }
@@ -113,7 +121,7 @@ pub fn share(members: &[Member], allowance: &Allowance, now: Timestamp) -> Divis
     let floor = floor(readers, allowance);
     let mut accounts: Vec<Option<Account>> =
         members.iter().map(|member| member.reads.then(|| Account::new(member, floor, now))).collect();
-    let wanted = wanted(&accounts);
+    let wanted = wanted(&accounts, now);
     let mut offers: Vec<Offer> = Vec::new();
     for (member, account) in accounts.iter().enumerate() {
         if let Some(account) = account {
@@ -121,28 +129,9 @@ pub fn share(members: &[Member], allowance: &Allowance, now: Timestamp) -> Divis
         }
     }
     offers.sort_unstable_by_key(|offer| {
-        (std::cmp::Reverse((offer.worth, offer.value)), offer.tie, offer.member, offer.level)
+        (Reverse((offer.worth, offer.value, offer.plays)), offer.tie, offer.member, offer.level)
     });
-    // Whatever is wished for every day, if every day has room for it, is not saved on.
-    let wish = if wanted.wishes <= allowance.steady { allowance.need } else { allowance.wish };
-    let mut used: i64 = accounts.iter().flatten().map(|account| rate(account.interval(0))).sum();
-    let mut refused = None;
-    for offer in offers {
-        let most = match offer.worth {
-            Worth::Need => allowance.need,
-            Worth::Caution => allowance.caution.max(wish),
-            Worth::Wish => wish,
-        };
-        used = used.saturating_add(offer.cost);
-        if used > most {
-            // With less to share, nobody gets more: what follows is worth less.
-            refused = Some(offer.worth);
-            break;
-        }
-        if let Some(account) = accounts.get_mut(offer.member).and_then(Option::as_mut) {
-            account.granted = offer.level;
-        }
-    }
+    let refused = grant(&mut accounts, offers, &wanted, allowance);
     let levels = accounts.iter().map(|account| {
         let account = account.as_ref()?;
         let own = account.granted + 1 == account.levels.len();
@@ -152,6 +141,39 @@ pub fn share(members: &[Member], allowance: &Allowance, now: Timestamp) -> Divis
     Division { levels, shortfall: Shortfall::of(&wanted, refused == Some(Worth::Need), allowance) }
 }
 
+/// Grants what is worth most, until something does not fit: with less to share, nobody gets more. Answers why that was
+/// asked for.
+fn grant(
+    accounts: &mut [Option<Account>],
+    offers: Vec<Offer>,
+    wanted: &Wanted,
+    allowance: &Allowance,
+) -> Option<Worth> {
+    // Whatever is wished for every day, if every day has room for it, is not saved on.
+    let is_affordable = wanted.wishes <= allowance.steady;
+    let mut used: i64 = accounts.iter().flatten().map(|account| rate(account.interval(0))).sum();
+    let mut needed = 0_i64;
+    for offer in offers {
+        used = used.saturating_add(offer.cost);
+        let fits = match offer.worth {
+            Worth::Need => {
+                needed = needed.saturating_add(offer.cost);
+                used <= allowance.need
+            }
+            _ if is_affordable => used <= allowance.need,
+            Worth::Caution => used - needed <= allowance.caution && used <= allowance.caution_and_need,
+            Worth::Wish => used <= allowance.wish,
+        };
+        if !fits {
+            return Some(offer.worth);
+        }
+        if let Some(account) = accounts.get_mut(offer.member).and_then(Option::as_mut) {
+            account.granted = offer.level;
+        }
+    }
+    None
+}
+
 /// Reads of everybody so far apart take at most half of the limit.
 fn floor(readers: usize, allowance: &Allowance) -> SignedDuration {
     let readers = i64::try_from(readers).unwrap_or(i64::MAX);
@@ -159,18 +181,17 @@ fn floor(readers: usize, allowance: &Allowance) -> SignedDuration {
     DAY.saturating_mul(i32::try_from(days).unwrap_or(i32::MAX))
 }
 
-fn wanted(accounts: &[Option<Account>]) -> Wanted {
+fn wanted(accounts: &[Option<Account>], now: Timestamp) -> Wanted {
     let mut wanted = Wanted::default();
     for account in accounts.iter().flatten() {
-        let listening = if account.need.plays() {
-            account.rate_where(|interval| account.need.is_held_by(interval))
-        } else {
-            rate(account.interval(0))
-        };
+        let playing = account.need.plays().then(|| account.rate_where(|interval| account.need.is_held_by(interval)));
+        let caution = account.rate_where(|interval| account.need.is_safe_with(interval));
+        // Who had a gap listens as is known by now, whether the next read comes soon or not.
+        let had_gap = account.hurried_until.is_some_and(|until| now < until);
+        wanted.gaps |= had_gap;
         wanted.accounts += 1;
-        wanted.listening += listening;
-        wanted.playing += i64::from(account.need.plays());
-        wanted.caution += listening.max(account.rate_where(|interval| account.need.is_safe_with(interval)));
+        wanted.listening += playing.max(had_gap.then_some(caution)).unwrap_or_else(|| rate(account.interval(0)));
+        wanted.caution += caution;
         wanted.wishes += rate(account.longest);
     }
     wanted

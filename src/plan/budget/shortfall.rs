@@ -1,15 +1,15 @@
 //! What a budget cannot give, in words that stay the same while nothing of weight changes.
 
 use super::COUNTED_HOURS;
-use super::allowance::{Allowance, CALL};
+use super::allowance::{Allowance, planned};
 
 /// What the accounts of a group want, in millionths of a call an hour.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Wanted {
     /// Accounts that are read.
     pub(super) accounts: i64,
-    /// Those of them whose listeners play.
-    pub(super) playing: i64,
+    /// Whether one of them had a gap within a day.
+    pub(super) gaps: bool,
     /// To read everybody at the interval that was asked for.
     pub(super) wishes: i64,
     /// To lose nothing, should everybody begin to play as fast as is known of them.
@@ -25,8 +25,6 @@ pub struct Shortfall {
     pub daily_calls: i64,
     /// Accounts that are read.
     pub accounts: i64,
-    /// Accounts whose listeners play.
-    pub playing: i64,
     /// The `dailyCalls` with which everybody is read at the interval that was asked for.
     pub for_intervals: i64,
     /// The `dailyCalls` with which nothing is lost, whoever begins to play as fast as is known.
@@ -38,24 +36,24 @@ pub struct Shortfall {
 }
 
 impl Shortfall {
-    pub(super) fn of(wanted: &Wanted, loses: bool, allowance: &Allowance) -> Option<Self> {
-        let Allowance { daily_calls, steady, need, .. } = *allowance;
-        if !loses && wanted.wishes <= steady {
+    /// None while everybody can be read as ever. `refused`: of what listeners need now, something could not be granted.
+    pub(super) fn of(wanted: &Wanted, refused: bool, allowance: &Allowance) -> Option<Self> {
+        let Allowance { daily_calls, steady, .. } = *allowance;
+        let held = wanted.wishes <= steady;
+        if held && !refused {
             return None;
         }
-        // Where an average day has the calls, and this one does not: more by as much as is missing now.
-        let in_proportion = daily_calls.saturating_mul(wanted.listening / CALL + 1) / (need / CALL).max(1);
-        let for_listening = Allowance::daily_calls_for(wanted.listening).max(in_proportion).max(daily_calls + 1);
-        let planned = daily_calls.saturating_sub(daily_calls / 20).max(1);
+        let loses = refused || wanted.gaps;
+        // An average day may have the calls, and this one not.
+        let for_listening = Allowance::daily_calls_for(wanted.listening).max(daily_calls.saturating_add(1));
         let minutes = wanted.accounts.saturating_mul(COUNTED_HOURS * 60);
         Some(Self {
             daily_calls,
             accounts: wanted.accounts,
-            playing: wanted.playing,
             for_intervals: rounded_up(Allowance::daily_calls_for(wanted.wishes)),
             for_caution: rounded_up(Allowance::daily_calls_for(wanted.caution)),
             for_listening: loses.then(|| rounded_up(for_listening)),
-            interval_minutes: divided_up(divided_up(minutes, planned), 5).saturating_mul(5),
+            interval_minutes: divided_up(divided_up(minutes, planned(daily_calls).max(1)), 5).saturating_mul(5),
         })
     }
 
@@ -66,7 +64,7 @@ impl Shortfall {
 
     /// What is wrong and what would mend it.
     pub fn message(&self) -> String {
-        let Self { daily_calls, accounts, playing, for_intervals, for_caution, interval_minutes, .. } = self;
+        let Self { daily_calls, accounts, for_intervals, for_caution, interval_minutes, .. } = self;
         let accounts = match accounts {
             1 => "1 account takes".to_owned(),
             accounts => format!("{accounts} accounts take"),
@@ -93,25 +91,22 @@ impl Shortfall {
                 mend(for_intervals)
             );
         };
-        let listeners = match playing {
-            1 => "1 listener plays".to_owned(),
-            playing => format!("{playing} listeners play"),
-        };
         format!(
-            "{listeners} faster than {daily_calls} calls a day can follow: about {for_listening} are needed, and plays are lost meanwhile. At least {}",
+            "listening as at present takes about {for_listening} calls a day, and {daily_calls} are allowed: plays are lost. At least {}",
             mend(&for_listening)
         )
     }
 }
 
-/// Rounded up to two figures, the second of them 0 or 5: small changes do not show.
+/// Rounded up to 1, 1.5, 2, 3, 4, 5, 6 or 8 times a power of ten: small changes do not show.
 fn rounded_up(number: i64) -> i64 {
-    let mut step: i64 = 1;
-    while number / step >= 100 {
-        step = step.saturating_mul(10);
+    let mut power: i64 = 1;
+    while number > power.saturating_mul(10) {
+        power = power.saturating_mul(10);
     }
-    let step = if number >= 100 { step.saturating_mul(5) } else { 1 };
-    divided_up(number, step).saturating_mul(step)
+    let steps = [10, 15, 20, 30, 40, 50, 60, 80, 100];
+    let fits = |calls: &i64| *calls >= number;
+    steps.map(|tenths: i64| power.saturating_mul(tenths) / 10).into_iter().find(fits).unwrap_or(number)
 }
 
 fn divided_up(number: i64, divisor: i64) -> i64 {
@@ -130,10 +125,11 @@ fn spelled(minutes: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::budget::allowance::CALL;
 
-    fn wanted(accounts: i64, playing: i64, rates: [i64; 3]) -> Wanted {
+    fn wanted(accounts: i64, rates: [i64; 3]) -> Wanted {
         let [wishes, caution, listening] = rates.map(|rate| rate * CALL);
-        Wanted { accounts, playing, wishes, caution, listening }
+        Wanted { accounts, gaps: false, wishes, caution, listening }
     }
 
     fn fresh(daily_calls: i64) -> Allowance {
@@ -146,21 +142,21 @@ mod tests {
         for (what, wanted, loses, expected) in [
             (
                 "intervals alone",
-                wanted(40, 0, [120, 15, 2]),
+                wanted(40, [120, 15, 2]),
                 false,
-                "40 accounts take 3500 calls a day to be read at their intervals, and 400 are allowed: reads are further apart, 2h40m on average; at the paces that are known no play is lost. To have the intervals, raise spec.quota.dailyCalls to 3500, or move accounts to an app of another developer account; or lengthen sync.interval to 2h40m",
+                "40 accounts take 4000 calls a day to be read at their intervals, and 400 are allowed: reads are further apart, 2h40m on average; at the paces that are known no play is lost. To have the intervals, raise spec.quota.dailyCalls to 4000, or move accounts to an app of another developer account; or lengthen sync.interval to 2h40m",
             ),
             (
                 "who begins to play fast",
-                wanted(40, 0, [120, 24, 2]),
+                wanted(40, [120, 24, 2]),
                 false,
-                "40 accounts take 3500 calls a day to be read at their intervals, and 400 are allowed: reads are further apart, 2h40m on average; whoever begins to play fast may lose plays before the next read, which 650 a day would prevent. To have the intervals, raise spec.quota.dailyCalls to 3500, or move accounts to an app of another developer account; or lengthen sync.interval to 2h40m",
+                "40 accounts take 4000 calls a day to be read at their intervals, and 400 are allowed: reads are further apart, 2h40m on average; whoever begins to play fast may lose plays before the next read, which 800 a day would prevent. To have the intervals, raise spec.quota.dailyCalls to 4000, or move accounts to an app of another developer account; or lengthen sync.interval to 2h40m",
             ),
             (
                 "listening",
-                wanted(40, 20, [120, 100, 60]),
+                wanted(40, [120, 100, 60]),
                 true,
-                "20 listeners play faster than 400 calls a day can follow: about 1600 are needed, and plays are lost meanwhile. At least raise spec.quota.dailyCalls to 1600, or move accounts to an app of another developer account",
+                "listening as at present takes about 2000 calls a day, and 400 are allowed: plays are lost. At least raise spec.quota.dailyCalls to 2000, or move accounts to an app of another developer account",
             ),
         ] {
             assert_eq!(message(&wanted, loses), expected, "{what}");
@@ -169,15 +165,24 @@ mod tests {
 
     #[test]
     fn there_is_none_while_intervals_can_be_held() {
-        assert_eq!(Shortfall::of(&wanted(5, 1, [15, 5, 1]), false, &fresh(400)), None);
-        assert!(Shortfall::of(&wanted(6, 1, [18, 5, 1]), false, &fresh(400)).is_some_and(|found| !found.loses()));
-        assert!(Shortfall::of(&wanted(5, 1, [15, 5, 1]), true, &fresh(400)).is_some_and(|found| found.loses()));
+        assert_eq!(Shortfall::of(&wanted(5, [15, 5, 1]), false, &fresh(400)), None);
+        assert!(Shortfall::of(&wanted(6, [18, 5, 1]), false, &fresh(400)).is_some_and(|found| !found.loses()));
+        assert!(Shortfall::of(&wanted(5, [15, 5, 1]), true, &fresh(400)).is_some_and(|found| found.loses()));
+    }
+
+    #[test]
+    fn a_gap_within_a_day_says_that_plays_are_lost_where_reads_are_further_apart() {
+        let gaps = |wishes| Wanted { gaps: true, ..wanted(6, [wishes, 5, 60]) };
+        let found = Shortfall::of(&gaps(18), false, &fresh(400)).unwrap();
+        assert_eq!((found.loses(), found.for_listening), (true, Some(2000)));
+        assert_eq!(Shortfall::of(&gaps(15), false, &fresh(400)), None, "the budget is not to blame");
     }
 
     #[test]
     fn numbers_are_rounded_up_and_durations_can_be_copied() {
-        for (number, expected) in [(0, 0), (7, 7), (99, 99), (100, 100), (101, 150), (999, 1000), (3158, 3500), (12_001, 15_000)]
-        {
+        let rounded =
+            [(0, 1), (7, 8), (10, 10), (11, 15), (99, 100), (101, 150), (161, 200), (999, 1000), (3158, 4000)];
+        for (number, expected) in rounded {
             assert_eq!(rounded_up(number), expected);
         }
         for (minutes, expected) in [(5, "5m"), (60, "1h"), (145, "2h25m"), (1500, "25h")] {

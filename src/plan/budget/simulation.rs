@@ -13,6 +13,8 @@ use crate::plan::pace::{Bounds, Rhythm};
 use crate::plan::slot::next_slot;
 
 const APP: &str = "app";
+/// Shares change with the clock hour, and as what is known of listeners grows old; and at once when plays are read.
+const SHARED_EVERY: i64 = 900;
 
 /// The operator, its app's status, and those who listen.
 struct World {
@@ -27,7 +29,8 @@ struct World {
     /// The minutes at which a call was made.
     calls: Vec<Timestamp>,
     turned_away: usize,
-    shortfalls: Vec<Shortfall>,
+    messages: Vec<String>,
+    losses_told: bool,
 }
 
 impl World {
@@ -42,7 +45,8 @@ impl World {
             duty: Duty { since: now, before_until: None },
             calls: Vec::new(),
             turned_away: 0,
-            shortfalls: Vec::new(),
+            messages: Vec::new(),
+            losses_told: false,
         };
         world.share();
         world
@@ -52,11 +56,19 @@ impl World {
         let allowance = Allowance::new(self.limit, &self.hours.by_age(self.now));
         let members: Vec<Member> = self.listeners.iter().map(Listener::member).collect();
         self.shares.update(&members, Some(&allowance), self.now);
-        if let Some(found) = self.shares.shortfall()
-            && self.shortfalls.last() != Some(found)
-        {
-            self.shortfalls.push(found.clone());
+        if let Some(found) = self.shares.shortfall() {
+            self.losses_told |= found.loses();
+            self.messages.push(found.message());
+            self.messages.dedup();
         }
+        for index in 0..self.listeners.len() {
+            self.plan(index);
+        }
+    }
+
+    /// What a pass leaves: when to come back.
+    fn plan(&mut self, index: usize) {
+        self.listeners[index].due = self.due(&self.listeners[index]);
     }
 
     fn rhythm(&self, listener: &Listener) -> Rhythm {
@@ -71,10 +83,13 @@ impl World {
 
     /// Whether a call may be made, after the writes that it takes.
     fn take(&mut self) -> Result<(), Timestamp> {
-        let members: Vec<Member> = self.listeners.iter().map(Listener::member).collect();
-        let due = self.shares.due(&members, self.now);
+        let due = |world: &Self| {
+            let members: Vec<Member> = world.listeners.iter().map(Listener::member).collect();
+            world.shares.due(&members, world.now)
+        };
         loop {
-            match self.hours.take(APP, self.limit, due, self.now) {
+            let asked = if self.hours.is_open(APP, self.now) { 1 } else { due(self) };
+            match self.hours.take(APP, self.limit, asked, self.now) {
                 Take::Granted => return Ok(()),
                 Take::Spent { until } => return Err(until),
                 Take::Reserve(reservation) => {
@@ -88,15 +103,18 @@ impl World {
     /// A minute goes by.
     fn pass(&mut self) {
         self.now += SignedDuration::from_mins(1);
-        self.share();
+        if self.now.as_second() % SHARED_EVERY == 0 {
+            self.share();
+        }
+        let mut news = false;
         for index in 0..self.listeners.len() {
-            if self.due(&self.listeners[index]) > self.now {
+            if self.listeners[index].due > self.now {
                 continue;
             }
             match self.take() {
                 Ok(()) => {
                     self.calls.push(self.now);
-                    self.listeners[index].read(self.now);
+                    news |= self.listeners[index].read(self.now);
                 }
                 Err(until) => {
                     let next = self.rhythm(&self.listeners[index]).next_from(until);
@@ -104,6 +122,10 @@ impl World {
                     self.turned_away += 1;
                 }
             }
+            self.plan(index);
+        }
+        if news {
+            self.share();
         }
         let day = self.now - SignedDuration::from_hours(24);
         let since = self.calls.len() - self.calls.partition_point(|call| *call <= day);
@@ -135,7 +157,7 @@ impl World {
     }
 
     fn lost(&self) -> usize {
-        self.listeners.iter().map(|listener| listener.lost).sum()
+        self.listeners.iter().map(|listener| listener.lost_by(self.now)).sum()
     }
 }
 

@@ -16,7 +16,8 @@ pub(super) struct Listener {
     pub(super) hurried_until: Option<Timestamp>,
     pub(super) last_read: Option<Timestamp>,
     pub(super) turned_away_until: Option<Timestamp>,
-    pub(super) lost: usize,
+    pub(super) due: Timestamp,
+    lost: usize,
 }
 
 impl Listener {
@@ -25,7 +26,7 @@ impl Listener {
         let decided = heard.partition_point(|played| *played <= now.as_millisecond());
         let known = heard[decided.saturating_sub(100)..decided].to_vec();
         let (hurried_until, last_read, turned_away_until) = (None, None, None);
-        Self { uid, bounds, heard, decided, known, hurried_until, last_read, turned_away_until, lost: 0 }
+        Self { uid, bounds, heard, decided, known, hurried_until, last_read, turned_away_until, due: now, lost: 0 }
     }
 
     pub(super) fn member(&self) -> Member<'_> {
@@ -37,8 +38,13 @@ impl Listener {
         self.heard.partition_point(|played| *played <= now.as_millisecond())
     }
 
-    /// Spotify shows the newest 50.
-    pub(super) fn read(&mut self, now: Timestamp) {
+    /// Plays that are lost by a time, whenever the next read comes.
+    pub(super) fn lost_by(&self, now: Timestamp) -> usize {
+        self.lost + (self.heard_until(now) - self.decided).saturating_sub(50)
+    }
+
+    /// Spotify shows the newest 50. Answers whether any of them is new.
+    pub(super) fn read(&mut self, now: Timestamp) -> bool {
         let heard = self.heard_until(now);
         let new = heard - self.decided;
         self.lost += new.saturating_sub(50);
@@ -51,5 +57,6 @@ impl Listener {
         self.decided = heard;
         self.last_read = Some(now);
         self.turned_away_until = None;
+        new > 0
     }
 }
