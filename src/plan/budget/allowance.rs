@@ -8,7 +8,7 @@ pub(super) const CALL: i64 = 1_000_000;
 const RESERVE: i64 = 20;
 /// Who plays now may use what is left within so many hours; caution, together with them, within so many.
 const HOURS_FOR_NEED: usize = 4;
-const HOURS_FOR_CAUTION: usize = 8;
+const HOURS_FOR_CAUTION: usize = 6;
 /// By itself, caution takes at most so many hundredths of what can be kept up for a day, and wishes are granted while all
 /// takes no more than so many. What they leave is there for an evening on which many play.
 const CAUTION_PERCENT: i64 = 85;
@@ -90,10 +90,10 @@ mod tests {
     fn what_was_used_and_when_it_lapses_say_what_may_be_planned() {
         // 380 of 400 are planned for: 15.2 an hour, day after day.
         for (what, hours, expected) in [
-            ("a fresh group", [(0, 0), (1, 0)], [95, 47, 12, 10]),
-            ("the hour that runs does not count", [(0, 300), (1, 0)], [95, 47, 12, 10]),
-            ("half is used", [(2, 190), (1, 0)], [47, 23, 6, 5]),
-            ("half is used, and lapses in an hour", [(24, 190), (1, 0)], [95, 47, 12, 10]),
+            ("a fresh group", [(0, 0), (1, 0)], [95, 63, 12, 10]),
+            ("the hour that runs does not count", [(0, 300), (1, 0)], [95, 63, 12, 10]),
+            ("half is used", [(2, 190), (1, 0)], [47, 31, 7, 5]),
+            ("half is used, and lapses in an hour", [(24, 190), (1, 0)], [95, 63, 12, 10]),
             ("all is used, and lapses in an hour", [(24, 380), (1, 0)], [0, 0, 0, 0]),
             ("all is used, and half of it lapses in two hours", [(23, 190), (1, 190)], [0, 0, 0, 0]),
             ("more is used than there is", [(3, 1000), (9, i64::MAX)], [0, 0, 0, 0]),

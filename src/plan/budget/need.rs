@@ -7,6 +7,8 @@ use crate::domain::play::SHORTEST_PLAY;
 /// So many of the 50 plays that Spotify shows may lie between two reads while calls are short: two are room for a read
 /// that is a little late.
 const ROOM: i64 = 48;
+/// The pace of somebody who plays is the fastest of a while, so that one is enough.
+const ROOM_PLAYING: i64 = 49;
 /// Plays are counted in thousandths.
 const PLAY: i64 = 1000;
 /// A track, where nothing is known of a listener: three and a half minutes.
@@ -80,7 +82,7 @@ impl Need {
 
     /// Whether reads so far apart keep everything that is played now.
     pub(super) fn is_held_by(&self, interval: SignedDuration) -> bool {
-        self.playing.is_none_or(|pace| between(interval, pace) <= ROOM * PLAY)
+        self.playing.is_none_or(|pace| between(interval, pace) <= ROOM_PLAYING * PLAY)
     }
 
     /// Whether they keep everything, should this listener begin to play.
@@ -113,7 +115,7 @@ impl Need {
 /// Thousandths of plays that each call more keeps: a read shows at most so many, and those who play fast fill it.
 fn kept(pace: i64, longer: SignedDuration, shorter: SignedDuration) -> i64 {
     let (long, short) = (milliseconds(longer), milliseconds(shorter));
-    let seen = |interval| i128::from(between(interval, pace).min(ROOM * PLAY));
+    let seen = |interval| i128::from(between(interval, pace).min(ROOM_PLAYING * PLAY));
     let more = i128::from(long) * seen(shorter) - i128::from(short) * seen(longer);
     i64::try_from(more / i128::from((long - short).max(1))).unwrap_or(0)
 }
@@ -200,11 +202,11 @@ mod tests {
     #[test]
     fn a_call_is_worth_what_it_keeps() {
         let skips = Need::of(&playing(60, 30, 1), now());
-        assert_eq!(skips.worth(minutes(160), minutes(80)), (Worth::Need, 48_000), "both are full");
-        assert_eq!(skips.worth(minutes(40), minutes(20)), (Worth::Need, 32_000), "80 plays are 48, or twice 40");
+        assert_eq!(skips.worth(minutes(160), minutes(80)), (Worth::Need, 49_000), "both are full");
+        assert_eq!(skips.worth(minutes(40), minutes(20)), (Worth::Need, 31_000), "80 plays are 49, or twice 40");
         assert_eq!(skips.worth(minutes(20), minutes(10)), (Worth::Wish, 0));
         let album = Need::of(&playing(60, 240, 1), now());
-        assert_eq!(album.worth(minutes(320), minutes(160)), (Worth::Need, 32_000));
+        assert_eq!(album.worth(minutes(320), minutes(160)), (Worth::Need, 31_000));
         let rests = Need::of(&playing(60, 240, 43_200), now());
         let (worth, kept) = rests.worth(minutes(320), minutes(160));
         assert_eq!((worth, kept), (Worth::Caution, 68_266), "32² / 160 plays for 6 calls in 32 hours");
