@@ -8,6 +8,7 @@ use super::live::Live;
 use super::services::server_of;
 use crate::api::v1alpha1::{AccountTarget, SpotifyAccount};
 use crate::domain::name::ObjectName;
+use crate::plan::budget::Portion;
 use crate::plan::observed::{ClientView, JournalView, TargetEntry, TargetView};
 use crate::plan::{Lookup, Observed, duplicate, reference};
 
@@ -128,5 +129,6 @@ pub(super) fn observe(
         },
         duty: ctx.duty(),
         settings: ctx.settings,
+        portion: Portion::default(),
     }
 }
