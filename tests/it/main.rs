@@ -23,6 +23,7 @@ mod deliveries;
 mod documents;
 mod listening;
 mod maloja;
+mod plans;
 mod secrecy;
 mod soak;
 mod world;
