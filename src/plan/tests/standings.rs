@@ -461,6 +461,7 @@ fn a_look_at_a_key_is_no_proof_that_a_service_takes_plays() {
     world.now = open().next_probe().unwrap() + seconds(1);
     world.pages.then = ApiAnswer::Failed(Trouble::Timeout);
     world.run_for(seconds(5));
+    println!("{:?} {:?}", world.passes, world.status().targets);
     assert_eq!(world.count(|deed| matches!(deed, Deed::Verified(_))), 0);
     assert_eq!(world.count(|deed| matches!(deed, Deed::Sent { .. })), 1);
 }
