@@ -175,4 +175,6 @@ pub struct Observed {
     pub settings: Settings,
     /// What the call budget of the app's quota group leaves of the account's reads.
     pub portion: Portion,
+    /// Whether that budget is too small for what the accounts of the group wish.
+    pub short_of_calls: bool,
 }

@@ -51,7 +51,12 @@ impl Bounds {
     /// The bounds of an account. A budget that stretches the time between reads does so with these slots ([`Portion`]).
     pub fn of(account: &SpotifyAccount, observed: &Observed) -> Self {
         let plan = observed.seating.in_force().map_or(SignedDuration::ZERO, |plan| plan.min_interval);
-        let shortest = observed.settings.minimum_interval.max(plan).max(SignedDuration::from_secs(1));
+        Self::within(account, observed.settings.minimum_interval, plan)
+    }
+
+    /// The bounds of an account by what the operator and the plan in force allow.
+    pub fn within(account: &SpotifyAccount, operator: SignedDuration, plan: SignedDuration) -> Self {
+        let shortest = operator.max(plan).max(SignedDuration::from_secs(1));
         Self { longest: account.spec.sync.interval.duration().max(shortest), shortest }
     }
 

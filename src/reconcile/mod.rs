@@ -2,6 +2,7 @@
 
 mod act;
 mod app;
+pub mod budgets;
 mod client;
 pub mod clients;
 mod commit;
@@ -189,6 +190,7 @@ async fn pass(watched: &Arc<SpotifyAccount>, name: &ObjectName, ctx: &Arc<Contex
     // Whether the account is read at all, and how often, depends on its place in a plan.
     live.seating = seats::take(ctx, &account, name).await?;
     failpoint::reached("seated", &account).await;
+    upstream::look(ctx, &account, name).await;
     let mut elders = observe::Elders::of(&account, &name.namespace, plan::duplicate::listener(&account), ctx);
     let observed = observe::observe(&account, &name.namespace, ctx, live, &elders);
     let due = plan::schedule::due(&account, &observed, ctx.clock.now());
@@ -203,8 +205,8 @@ async fn pass(watched: &Arc<SpotifyAccount>, name: &ObjectName, ctx: &Arc<Contex
         if steps.is_empty() {
             break;
         }
-        if let Err(until) = upstream::enter(ctx, &account, &observed, &steps, &mut admission) {
-            progress.held_until = Some(until);
+        if let Err(held) = upstream::enter(ctx, &account, &observed, &steps, &mut admission).await {
+            held.note(&mut progress, &account, &observed);
             continue;
         }
         // Only the look itself is bounded: what comes after it may wait for Spotify.

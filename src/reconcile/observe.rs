@@ -8,7 +8,6 @@ use super::live::Live;
 use super::services::server_of;
 use crate::api::v1alpha1::{AccountTarget, SpotifyAccount};
 use crate::domain::name::ObjectName;
-use crate::plan::budget::Portion;
 use crate::plan::observed::{ClientView, JournalView, TargetEntry, TargetView};
 use crate::plan::{Lookup, Observed, duplicate, reference};
 
@@ -73,6 +72,10 @@ pub(super) fn observe(
         Lookup::Found(app) => Lookup::Found(ctx.clients.up_to_date(app)),
         other => other,
     };
+    let short_of_calls = match &app {
+        Lookup::Found(app) => ctx.budgets.shortfall(app).is_some(),
+        Lookup::Missing | Lookup::Unreadable => false,
+    };
     let client = match &app {
         Lookup::Found(app) => ctx.clients.view(app, account.metadata.uid.as_deref().unwrap_or_default()),
         Lookup::Missing | Lookup::Unreadable => ClientView::default(),
@@ -129,6 +132,7 @@ pub(super) fn observe(
         },
         duty: ctx.duty(),
         settings: ctx.settings,
-        portion: Portion::default(),
+        portion: ctx.budgets.portion(account.metadata.uid.as_deref().unwrap_or_default()),
+        short_of_calls,
     }
 }

@@ -343,7 +343,7 @@ fn a_webhook_that_fails_is_said_once_for_each_change() {
 #[test]
 fn a_signing_key_that_cannot_be_used_is_the_apps_word_and_stops_no_account() {
     let missing = || SecretTrouble::NotFound { secret: ObjectName::new("music", "hooks") };
-    let settled = |app: &SpotifyApp| crate::plan::app::settle(app, &Ok(()), &Standing::default(), 1, start());
+    let settled = |app: &SpotifyApp| crate::plan::app::settle(app, &Ok(()), &Standing::default(), 1, None, start());
     let condition = |app: &SpotifyApp, kind| {
         let status = settled(app);
         let found = crate::api::condition::find_condition(&status.conditions, kind).cloned();

@@ -110,6 +110,7 @@ pub(super) fn around(account: &SpotifyAccount) -> Observed {
             minimum_request_interval: minutes(1),
         },
         portion: Portion::default(),
+        short_of_calls: false,
     }
 }
 
