@@ -31,6 +31,8 @@ struct Group {
     shares: Shares,
     /// When its shares were looked at last.
     looked: Option<Timestamp>,
+    /// So little was used by then that nobody is held back.
+    fresh: bool,
 }
 
 /// What this process knows of the budgets of all quota groups.
@@ -88,15 +90,17 @@ pub(super) async fn look(ctx: &Context, app: &SpotifyApp) {
     let group = ctx.budgets.group(&key(app));
     let mut group = group.lock().await;
     let hour = |time: Timestamp| time.as_second().div_euclid(HOUR_SECONDS);
-    let is_known = |looked: &Timestamp| hour(*looked) == hour(now) && now.duration_since(*looked) < LOOK;
-    if group.looked.is_some_and(|looked| is_known(&looked)) {
+    let is_known = |looked: Timestamp| hour(looked) == hour(now) && now.duration_since(looked) < LOOK;
+    observe(&mut group, &apps);
+    let is_fresh = limit.is_some_and(|limit| budget::is_fresh(limit, &group.hours.by_age(now)));
+    if group.looked.is_some_and(is_known) && group.fresh == is_fresh {
         return;
     }
     group.looked = Some(now);
-    observe(&mut group, &apps);
+    group.fresh = is_fresh;
     let listeners = listeners(ctx, &apps);
     let members: Vec<Member> = listeners.iter().map(|listener| listener.member(ctx)).collect();
-    let allowance = limit.map(|limit| Allowance::new(limit, &group.hours.by_age(now)));
+    let allowance = limit.filter(|_| !is_fresh).map(|limit| Allowance::new(limit, &group.hours.by_age(now)));
     group.shares.update(&members, allowance.as_ref(), now);
     let mut portions = lock(&ctx.budgets.portions);
     for member in &members {

@@ -24,6 +24,12 @@ pub use shortfall::Shortfall;
 /// Any 24 hours touch at most so many clock hours: what is counted over them is counted over any 24 hours.
 pub const COUNTED_HOURS: i64 = 25;
 
+/// Whether so few calls were used, a tenth of the limit, that nobody is held back yet: whoever begins with one account and
+/// a short interval sees it at work before the budget has its way. `by_age` is that of [`Hours::by_age`].
+pub fn is_fresh(limit: i64, by_age: &[i64]) -> bool {
+    by_age.iter().fold(0, |sum: i64, calls| sum.saturating_add(*calls)) < limit / 10
+}
+
 /// The limit of a group, from `quota.dailyCalls` of its apps: the smallest that is one. Zero sets no limit, and takes none
 /// away that another app of the group sets.
 pub fn limit(daily_calls: impl IntoIterator<Item = i32>) -> Option<i64> {

@@ -1,7 +1,9 @@
 //! Limits that many accounts share: Spotify's own, and those the operator keeps so as not to meet them.
 
+mod budget;
 mod gates;
 mod outage;
+mod requests;
 
 use std::time::Duration;
 
