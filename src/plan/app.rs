@@ -28,8 +28,9 @@ pub fn settle(
     let refused = standing.refused.as_ref().map(|_| client::problem_of_app(app));
     let problem = match (secret, refused) {
         (Ok(()) | Err(SecretTrouble::Cluster), Some(refused)) => Some(refused),
-        (Ok(()), None) => gate::problem_of_app(standing, now)
-            .or_else(|| notification::problem(app))
+        // What a human must mend comes before what passes by itself.
+        (Ok(()), None) => notification::problem(app)
+            .or_else(|| gate::problem_of_app(standing, now))
             .or_else(|| shortfall.map(short_of_calls)),
         (Err(trouble), _) => Some(Problem::secret("the client secret, Secret", trouble)),
     };

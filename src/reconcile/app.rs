@@ -41,7 +41,7 @@ async fn pass(guarded: &DeserializeGuard<SpotifyApp>, ctx: &Arc<Context>) -> Res
         ctx.clients.looked_at(app, found, ctx.clock.now());
     }
     let secret = secret.map(|_| ());
-    let signing_key = notifications::key(&ctx, app).await.map(|_| ());
+    let signing_key = notifications::key(ctx, app).await.map(|_| ());
     let users = ctx.catalogue.accounts(&|account| {
         let namespace = account.namespace().unwrap_or_default();
         let reference = &account.spec.app_ref;

@@ -83,7 +83,7 @@ fn a_human_is_asked_at_once_and_after_1_3_and_7_days_and_never_again() {
     assert!(world.notices.is_empty());
     revoke(&mut world);
     let revoked = world.now;
-    world.run_for(days(40));
+    world.run_for(days(14));
     let shown = world.status().history.iter().map(|entry| entry.first_time.0).max().unwrap();
     let (first, notice) = world.notices[0].clone();
     assert!(first >= revoked && first.duration_since(shown) < seconds(1), "with the write that says so");
