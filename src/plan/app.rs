@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::client::{self, Standing};
+use super::gate;
 use super::problem::Problem;
 use super::settle::Announcement;
 use super::step::SecretTrouble;
@@ -23,7 +24,7 @@ pub fn settle(
     let refused = standing.refused.as_ref().map(|_| client::problem_of_app(app));
     let problem = match (secret, refused) {
         (Ok(()) | Err(SecretTrouble::Cluster), Some(refused)) => Some(refused),
-        (Ok(()), None) => None,
+        (Ok(()), None) => gate::problem_of_app(standing, now),
         (Err(trouble), _) => Some(Problem::secret("the client secret, Secret", trouble)),
     };
     let generation = app.metadata.generation;
@@ -36,7 +37,7 @@ pub fn settle(
     } else {
         remove_condition(&mut status.conditions, ConditionType::CircuitOpen);
     }
-    standing.write_to(&mut status);
+    Standing { gates: standing.gates.lifted(now), ..standing.clone() }.write_to(&mut status);
     status.observed_generation = generation;
     status.accounts = accounts;
     status

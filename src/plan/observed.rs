@@ -30,6 +30,10 @@ pub struct Settings {
     pub refresh_buffer: SignedDuration,
     /// The shortest time between two reads of one account.
     pub minimum_interval: SignedDuration,
+    /// So many calls of one app may be sent to the Web API in 30 seconds.
+    pub app_requests_per_30s: u32,
+    /// The shortest time between two requests of one account that are granted.
+    pub minimum_request_interval: SignedDuration,
 }
 
 /// A target entry of the account, with what it refers to.

@@ -25,6 +25,8 @@ pub struct Problem {
     pub stalled: bool,
     /// Spotify or a service was asked: the failure counts, and there is a next attempt.
     pub attempted: bool,
+    /// Whether it is a failure of the account's, which its count and its breaker tell; not where the app is to blame.
+    pub counts: bool,
     /// Not to be tried before.
     pub not_before: Option<Timestamp>,
 }
@@ -39,6 +41,7 @@ impl Problem {
             condition: ConditionType::Authorized,
             stalled: true,
             attempted: false,
+            counts: true,
             not_before: None,
         }
     }
@@ -57,6 +60,7 @@ impl Problem {
             condition: ConditionType::Synced,
             stalled: false,
             attempted: true,
+            counts: true,
             not_before: None,
         }
     }

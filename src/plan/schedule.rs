@@ -10,7 +10,7 @@ use super::observed::{Observed, TargetEntry};
 use super::pace::Rhythm;
 use super::settle::expiry::is_warning_due;
 use super::slot::next_slot;
-use super::{client, delivery, problem, reference, refresh};
+use super::{client, delivery, gate, problem, reference, refresh};
 use crate::api::condition::{ConditionType, Reason, find_condition, is_condition_true};
 use crate::api::v1alpha1::{SpotifyAccount, SpotifyAccountStatus};
 use crate::api::{RECONCILE_REQUESTED_AT, RETRY_QUARANTINED_AT};
@@ -78,7 +78,7 @@ struct Upcoming {
 impl Upcoming {
     fn of(account: &SpotifyAccount, observed: &Observed, status: &SpotifyAccountStatus, now: Timestamp) -> Self {
         let read = next_question(account, observed, status, now);
-        let refresh = refresh_ahead(read, account, observed, status);
+        let refresh = refresh_ahead(read, account, observed, status, now);
         Self { read, refresh, delivery: delivery::next(account, status, observed, now) }
     }
 
@@ -103,18 +103,30 @@ impl Upcoming {
 }
 
 /// When the token is refreshed ahead of the next read; none while another account's exchange is on its way that will tell
-/// whether Spotify accepts the app's credentials.
+/// whether Spotify accepts the app's credentials, and none while a gate is closed.
 fn refresh_ahead(
     read: Timestamp,
     account: &SpotifyAccount,
     observed: &Observed,
     status: &SpotifyAccountStatus,
+    now: Timestamp,
 ) -> Option<Timestamp> {
-    refresh::ahead_of(read, account, observed, status).filter(|_| !observed.client.asked)
+    refresh::ahead_of(read, account, observed, status)
+        .filter(|_| !observed.client.asked && !gate::is_closed(observed, now))
 }
 
 /// When Spotify is asked next; the end of time where only a change of a Secret or an object can help.
 pub(super) fn next_question(
+    account: &SpotifyAccount,
+    observed: &Observed,
+    status: &SpotifyAccountStatus,
+    now: Timestamp,
+) -> Timestamp {
+    gate::passed(account, observed, own_question(account, observed, status, now), now)
+}
+
+/// The same as far as it is up to the account: its app's gates may be closed.
+pub(super) fn own_question(
     account: &SpotifyAccount,
     observed: &Observed,
     status: &SpotifyAccountStatus,

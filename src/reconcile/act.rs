@@ -8,7 +8,7 @@ use super::context::Context;
 use super::exchange::{self, Exchange};
 use super::live::Live;
 use super::serve::serve;
-use super::{client, credentials, finalizer, journal, observe, refusal, token};
+use super::{client, credentials, finalizer, journal, observe, refusal, token, upstream};
 use crate::api::v1alpha1::SpotifyAccount;
 use crate::domain::answer::ApiAnswer;
 use crate::plan::step::{RefreshOutcome, SecretTrouble};
@@ -31,8 +31,8 @@ pub(super) async fn act(
         match step {
             Step::LoadToken => load_token(ctx, account, observed, live, progress).await,
             Step::Refresh { forced } => refresh(ctx, account, observed, live, progress, forced).await,
-            Step::Identify => identify(ctx, live, progress).await,
-            Step::Read => read(ctx, live, progress).await,
+            Step::Identify => identify(ctx, account, observed, live, progress).await,
+            Step::Read => read(ctx, account, observed, live, progress).await,
             Step::LoadJournal => load_journal(ctx, account, observed, live, progress).await,
             Step::Prepare { entry } => entries.push(entry),
             Step::Place { entry } => place(progress, &entry),
@@ -109,6 +109,10 @@ async fn refresh(
     progress: &mut Progress,
     forced: bool,
 ) {
+    progress.held_until = upstream::held_until(ctx, account, observed);
+    if progress.held_until.is_some() {
+        return;
+    }
     if forced {
         progress.forced = true;
         progress.page = None;
@@ -124,6 +128,7 @@ async fn refresh(
                     Exchange { account: Arc::clone(account), namespace: observed.namespace.clone(), app, token: held };
                 let exchanged = exchange::refresh(ctx, exchange).await;
                 admitted.ended(ctx, observed, &exchanged.outcome).await;
+                upstream::exchanged(ctx, account, observed, &exchanged.outcome).await;
                 live.token = exchanged.token;
                 live.keep_written(exchanged.account);
                 // What humans wrote into Secrets meanwhile is seen with the refresh, at the latest. What was read in this
@@ -136,7 +141,17 @@ async fn refresh(
     progress.refresh = Some(outcome);
 }
 
-async fn identify(ctx: &Context, live: &mut Live, progress: &mut Progress) {
+async fn identify(
+    ctx: &Context,
+    account: &SpotifyAccount,
+    observed: &Observed,
+    live: &mut Live,
+    progress: &mut Progress,
+) {
+    progress.held_until = upstream::held_until(ctx, account, observed);
+    if progress.held_until.is_some() {
+        return;
+    }
     let answer = match access(live) {
         Some(token) => ctx.spotify.listener(token).await,
         None => ApiAnswer::Unauthorized,
@@ -144,10 +159,15 @@ async fn identify(ctx: &Context, live: &mut Live, progress: &mut Progress) {
     if answer == ApiAnswer::Unauthorized {
         live.refuse();
     }
+    upstream::answered(ctx, account, observed, &answer).await;
     progress.listener = Some(answer);
 }
 
-async fn read(ctx: &Context, live: &mut Live, progress: &mut Progress) {
+async fn read(ctx: &Context, account: &SpotifyAccount, observed: &Observed, live: &mut Live, progress: &mut Progress) {
+    progress.held_until = upstream::held_until(ctx, account, observed);
+    if progress.held_until.is_some() {
+        return;
+    }
     let answer = match access(live) {
         Some(token) => ctx.spotify.recently_played(token).await,
         None => ApiAnswer::Unauthorized,
@@ -161,6 +181,7 @@ async fn read(ctx: &Context, live: &mut Live, progress: &mut Progress) {
         ApiAnswer::Unauthorized => live.refuse(),
         ApiAnswer::Forbidden(_) | ApiAnswer::RateLimited { .. } | ApiAnswer::Failed(_) => {}
     }
+    upstream::answered(ctx, account, observed, &answer).await;
     progress.page = Some(answer.map(Arc::new));
 }
 

@@ -35,7 +35,7 @@ async fn pass(guarded: &DeserializeGuard<SpotifyApp>, ctx: &Arc<Context>) -> Res
         }
     };
     failpoint::reached_by("app", &app.name_any()).await;
-    let name = ObjectName::new(app.namespace().unwrap_or_default(), app.name_any());
+    let name = name(app);
     let secret = client::read(ctx, app).await;
     if let Ok(found) = &secret {
         ctx.clients.looked_at(app, found, ctx.clock.now());
@@ -48,8 +48,18 @@ async fn pass(guarded: &DeserializeGuard<SpotifyApp>, ctx: &Arc<Context>) -> Res
     });
     let accounts = i32::try_from(users.len()).unwrap_or(i32::MAX);
     record(ctx, app, |app, standing| plan::app::settle(app, &secret, standing, accounts, ctx.clock.now())).await?;
-    let refused = ctx.clients.standing(app).refused.is_some();
-    Ok(next(ctx, secret.is_err() || refused))
+    ctx.clients.close(app, ctx.settings.app_requests_per_30s, ctx.clock.now());
+    let standing = ctx.clients.standing(app);
+    let looks = next(ctx, secret.is_err() || standing.refused.is_some());
+    let now = ctx.clock.now();
+    // What waits for a gate is told as soon as it opens.
+    let opens = standing.gates.closed(now).map(|(_, until)| ctx.clock.timer(until.duration_since(now)));
+    Ok(opens.filter(|_| looks == Action::await_change()).map_or(looks, Action::requeue))
+}
+
+/// An app's name.
+pub(super) fn name(app: &SpotifyApp) -> ObjectName {
+    ObjectName::new(app.namespace().unwrap_or_default(), app.name_any())
 }
 
 /// Tells in an app's status what Spotify says about its credentials, which were just used.
@@ -66,7 +76,7 @@ async fn record(
     app: &SpotifyApp,
     settle: impl Fn(&SpotifyApp, &Standing) -> SpotifyAppStatus,
 ) -> Result<(), Error> {
-    let name = ObjectName::new(app.namespace().unwrap_or_default(), app.name_any());
+    let name = name(app);
     let mut current = app.clone();
     for _ in 0..TRIES {
         let status = settle(&current, &ctx.clients.standing(&current));

@@ -50,6 +50,8 @@ pub trait Catalogue: Send + Sync {
     fn wait_until_listed(&self) -> futures::future::BoxFuture<'_, ()>;
     /// Every account that a predicate holds for.
     fn accounts(&self, wanted: &dyn Fn(&SpotifyAccount) -> bool) -> Vec<Arc<SpotifyAccount>>;
+    /// Every app that a predicate holds for.
+    fn apps(&self, wanted: &dyn Fn(&SpotifyApp) -> bool) -> Vec<Arc<SpotifyApp>>;
 }
 
 /// Everything a pass needs.

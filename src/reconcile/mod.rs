@@ -15,12 +15,14 @@ pub mod fault;
 mod finalizer;
 pub mod in_flight;
 mod journal;
+mod limits;
 pub mod live;
 mod maloja;
 mod observe;
 pub mod panics;
 mod record;
 mod refusal;
+mod request;
 mod scrobble_plan;
 pub mod secret_access;
 mod serve;
@@ -32,6 +34,7 @@ mod token;
 pub mod traces;
 pub mod turns;
 mod unreadable;
+mod upstream;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -179,18 +182,24 @@ async fn pass(watched: &Arc<SpotifyAccount>, name: &ObjectName, ctx: &Arc<Contex
         record::record(ctx, live, &mut account, &mut stored, name, visit).await?;
         ctx.traces.untouched(&ObjectName::new(&name.namespace, &account.spec.token_secret_ref.name));
     }
+    let asks_again = request::judge(ctx, live, &mut account, &mut stored, name).await?;
     let mut elders = observe::Elders::of(&account, &name.namespace, plan::duplicate::listener(&account), ctx);
     let observed = observe::observe(&account, &name.namespace, ctx, live, &elders);
     let due = plan::schedule::due(&account, &observed, ctx.clock.now());
     let mut progress = Progress { due: Some(due), ..Progress::default() };
     forget_secrets_where_asked(&account, live);
     let goes_on = || !ctx.stopping.is_cancelled() && ctx.tenure.holds() && started.elapsed() <= PASS_DEADLINE;
+    let mut admission = upstream::Admission::default();
     for _ in 0..MAXIMUM_ROUNDS {
         progress.stopping = !goes_on();
         let observed = observe::observe(&account, &name.namespace, ctx, live, &elders);
         let steps = plan::next_steps(&account, &observed, &progress, ctx.clock.now());
         if steps.is_empty() {
             break;
+        }
+        if let Err(until) = upstream::enter(ctx, &account, &observed, &steps, &mut admission) {
+            progress.held_until = Some(until);
+            continue;
         }
         // Only the look itself is bounded: what comes after it may wait for Spotify.
         let looks = due == Due::Poll && progress.token.is_none();
@@ -223,7 +232,7 @@ async fn pass(watched: &Arc<SpotifyAccount>, name: &ObjectName, ctx: &Arc<Contex
     log(&settled);
     live.contended = if settled.contended { live.contended.saturating_add(1) } else { 0 };
     Ok(Some(match (live.contended, &progress.refresh) {
-        (0, _) => ctx.clock.timer(settled.requeue),
+        (0, _) => ctx.clock.timer(asks_again.map_or(settled.requeue, |wait| wait.min(settled.requeue))),
         // Claims are on real time, and so are waits for them.
         (times, Some(RefreshOutcome::Claimed { until })) => {
             let left = until.duration_since(ctx.clock.real_now()).max(SHORTEST_WAIT);

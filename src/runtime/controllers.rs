@@ -24,6 +24,7 @@ use super::stores::{Listed, Scope, StoreCatalogue, Stores};
 use super::triggers::{Change, Changes};
 use crate::api::v1alpha1::{ScrobblePlan, ScrobbleTarget, SpotifyAccount, SpotifyApp};
 use crate::domain::name::ObjectName;
+use crate::reconcile::clients::News;
 use crate::reconcile::context::Context;
 use crate::reconcile::{
     Action, Error, after_error, reconcile_account, reconcile_app, reconcile_plan, reconcile_target,
@@ -136,8 +137,12 @@ pub async fn run(
     let told = changes.clone();
     let news = ctx.clients.news().take_until(stop.clone().cancelled_owned());
     running.push(
-        news.for_each(move |app| {
-            told.tell(app.map_or(Change::Everything, Change::Client));
+        news.for_each(move |news| {
+            told.tell(match news {
+                Some(News::Client(app)) => Change::Client(app),
+                Some(News::Limit(app)) => Change::Limit(app),
+                None => Change::Everything,
+            });
             std::future::ready(())
         })
         .boxed(),
@@ -225,7 +230,7 @@ fn run_apps(
 ) -> BoxFuture<'static, ()> {
     let concerned = changes.listen().filter_map(|change| async move {
         match change {
-            Change::Account { app, .. } | Change::Client(app) => {
+            Change::Account { app, .. } | Change::Client(app) | Change::Limit(app) => {
                 Some(ObjectRef::<Guarded<SpotifyApp>>::new(&app.name).within(&app.namespace))
             }
             _ => None,

@@ -67,6 +67,10 @@ pub struct Configuration {
     pub refresh_buffer: SignedDuration,
     /// The shortest time between two reads of one account.
     pub minimum_interval: SignedDuration,
+    /// So many calls of one app may be sent to the Web API in 30 seconds.
+    pub app_requests_per_30s: u32,
+    /// The shortest time between two requests of one account that are granted.
+    pub minimum_request_interval: SignedDuration,
     /// Private ranges that targets may be in.
     pub allowed_ranges: AllowedRanges,
     /// How the Lease is held.
@@ -132,6 +136,8 @@ pub async fn run(configuration: Configuration) -> Result<(), RunError> {
         settings: crate::plan::Settings {
             refresh_buffer: configuration.refresh_buffer,
             minimum_interval: configuration.minimum_interval,
+            app_requests_per_30s: configuration.app_requests_per_30s,
+            minimum_request_interval: configuration.minimum_request_interval,
         },
         duty: OnceLock::new(),
         holder: configuration.election.holder.clone(),

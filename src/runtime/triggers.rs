@@ -15,6 +15,8 @@ pub enum Change {
     App(ObjectName),
     /// What Spotify says about an app's client credentials.
     Client(ObjectName),
+    /// A limit that an app has met: its status is to tell when it is over.
+    Limit(ObjectName),
     /// A target.
     Target(ObjectName),
     /// A plan, by name.
@@ -90,6 +92,7 @@ impl Change {
         };
         match self {
             Self::Everything => true,
+            Self::Limit(_) => false,
             Self::App(changed) | Self::Client(changed) => *changed == app,
             Self::Target(changed) => targets.contains(changed),
             Self::Plan(changed) => account.spec.plan.as_ref() == Some(changed),

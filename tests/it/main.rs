@@ -22,6 +22,7 @@ mod conversion;
 mod deliveries;
 mod documents;
 mod isolation;
+mod limits;
 mod listening;
 mod maloja;
 mod secrecy;

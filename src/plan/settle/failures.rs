@@ -70,7 +70,7 @@ fn wrong(
         return;
     }
     // The app's fault counts against no account.
-    let counts = problem.attempted && problem.reason != Reason::ClientCredentialsInvalid;
+    let counts = problem.attempted && problem.counts;
     let consecutive = if counts { known.consecutive.saturating_add(1) } else { known.consecutive };
     let longest = Rhythm::of(account, observed, status).interval_at(now);
     let opened = breaks(problem).then(|| {
@@ -113,7 +113,7 @@ pub(super) fn fail(
 /// Whether a failure of this kind moves the account's own breaker: trouble does; a wait that somebody asked for, and
 /// what only a human can mend, have times of their own.
 fn breaks(problem: &Problem) -> bool {
-    problem.attempted && !problem.stalled && !matches!(problem.reason, Reason::RateLimited | Reason::QuotaExceeded)
+    problem.attempted && problem.counts && !problem.stalled
 }
 
 /// Upstream and network trouble are probed every 15 minutes at the latest.

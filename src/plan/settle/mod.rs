@@ -20,7 +20,7 @@ use super::pace::Rhythm;
 use super::problem::Problem;
 use super::schedule::{self, Due};
 use super::step::{Progress, RefreshOutcome};
-use super::{breaker, client, delivery, gap, open, refresh, token};
+use super::{breaker, client, delivery, gap, open, refresh, request, token};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::api::condition::{Reason, whole_seconds};
@@ -95,6 +95,9 @@ pub fn settle(account: &SpotifyAccount, observed: &Observed, progress: &Progress
         status.observed_generation = account.metadata.generation;
         if let Some(requested) = schedule::requested(account) {
             status.last_handled_reconcile_at = Some(requested.to_owned());
+            if !account.spec.suspend {
+                request::grant(&mut status, now);
+            }
         }
     }
     if authorization::is_taken_up(&before, observed, progress) {
@@ -135,8 +138,11 @@ pub fn settle(account: &SpotifyAccount, observed: &Observed, progress: &Progress
         progress.refresh,
         Some(RefreshOutcome::Claimed { .. } | RefreshOutcome::Conflict | RefreshOutcome::Superseded)
     );
+    let held =
+        progress.held_until.filter(|until| *until > now).map(|until| until.duration_since(now).max(SHORTEST_SLEEP));
     let requeue = match (&progress.refresh, progress.due) {
         _ if contended => FIRST_CONTENDED_WAIT,
+        _ if held.is_some() => held.unwrap_or(SHORTEST_SLEEP),
         // The read comes in its slot, whatever another account's exchange tells.
         (Some(RefreshOutcome::ClientAsked), Some(Due::Refresh(time))) => {
             client::TELLING.min(refresh::read_after(time).duration_since(now)).max(SHORTEST_SLEEP)

@@ -6,7 +6,7 @@ use super::{Settled, announcements, failures};
 use crate::api::condition::{ConditionStatus, ConditionType, Reason, find_condition, remove_condition, set_condition};
 use crate::api::v1alpha1::{FailureType, SpotifyAccount, SpotifyAccountStatus, SpotifyApp};
 use crate::plan::problem::Problem;
-use crate::plan::{breaker, schedule};
+use crate::plan::{breaker, request, schedule};
 
 /// The longest wait between tries, while the breaker is closed.
 const LONGEST_WAIT: SignedDuration = SignedDuration::from_mins(15);
@@ -20,6 +20,7 @@ pub fn panicked(account: &SpotifyAccount, app: Option<&SpotifyApp>, place: &str,
     status.observed_generation = account.metadata.generation;
     if let Some(requested) = schedule::requested(account) {
         status.last_handled_reconcile_at = Some(requested.to_owned());
+        request::grant(&mut status, now);
     }
     let consecutive = status.failures.as_ref().map_or(0, |failures| failures.consecutive).saturating_add(1);
     let limits = failures::limits_by(app);

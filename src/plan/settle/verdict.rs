@@ -16,7 +16,7 @@ use crate::plan::schedule::Due;
 use crate::plan::sign_in;
 use crate::plan::step::{Progress, RefreshOutcome, SecretTrouble};
 use crate::plan::token::is_known;
-use crate::plan::{client, token};
+use crate::plan::{client, gate, token};
 
 /// What a pass means for the account as a whole.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,11 +65,13 @@ pub fn verdict(account: &SpotifyAccount, observed: &Observed, progress: &Progres
         })
         .or_else(|| token::contradicting_flow(observed, progress).map(|flow| contradiction(account, observed, flow)))
         .or_else(|| match &progress.page {
-            None => client::to_be_said(account, observed, progress, now),
+            None => client::to_be_said(account, observed, progress, now)
+                .or_else(|| gate::to_be_said(account, observed, progress, now)),
             Some(_) => None,
         })
         .or_else(|| listener(account, progress, now))
         .or_else(|| progress.page.as_ref().and_then(|answer| api("recently-played", answer, now)));
+    let problem = problem.map(|problem| gate::shared(problem, account, observed, progress, now));
     match (problem, &progress.page) {
         (Some(problem), _) => Verdict::Wrong(naming_the_command(problem, account, observed, progress)),
         (None, Some(ApiAnswer::Found(_))) => Verdict::Read,
@@ -287,15 +289,15 @@ fn slow(reason: Reason, message: &str, now: Timestamp) -> Problem {
 }
 
 fn rate_limited(what: &str, retry_after: Option<SignedDuration>, quota: bool, now: Timestamp) -> Problem {
-    let (reason, text, unknown) = if quota {
-        (Reason::QuotaExceeded, "the quota of the Spotify developer account is spent", SignedDuration::from_hours(1))
-    } else {
-        (Reason::RateLimited, "Spotify asks to wait", SignedDuration::from_secs(30))
+    let asked = gate::asked(retry_after, quota);
+    let text = match asked.limit {
+        gate::Limit::Quota => "the quota of the Spotify developer account is spent",
+        gate::Limit::Rate => "Spotify asks to wait",
     };
-    let wait = retry_after.unwrap_or(unknown).max(SignedDuration::from_secs(1));
-    let until = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
+    let until = now.saturating_add(asked.wait).unwrap_or(Timestamp::MAX);
     let message = format!("{text} until {until:.0} ({what})");
-    Problem { not_before: Some(until), ..Problem::passing(reason, FailureType::RateLimited, message) }
+    let problem = Problem::passing(asked.limit.reason(), FailureType::RateLimited, message);
+    Problem { not_before: Some(until), counts: false, ..problem }
 }
 
 fn failed(what: &str, trouble: &Trouble) -> Problem {

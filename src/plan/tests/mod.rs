@@ -1,6 +1,6 @@
 //! The decisions, proved without a cluster, a network or a clock.
 
-mod accounts;
+pub(in crate::plan) mod accounts;
 mod announcements;
 mod authorization;
 mod clients;

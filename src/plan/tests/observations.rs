@@ -44,7 +44,8 @@ pub(super) fn refused_app(next_probe: Timestamp) -> Lookup<SpotifyApp> {
         next_probe_time: Some(whole_seconds(next_probe)),
         trips: 1,
     };
-    Standing { breaker: Some(breaker), refused: Some((&version).into()) }.write_to(app.status.get_or_insert_default());
+    Standing { breaker: Some(breaker), refused: Some((&version).into()), ..Standing::default() }
+        .write_to(app.status.get_or_insert_default());
     Lookup::Found(Arc::new(app))
 }
 
@@ -100,7 +101,12 @@ pub(super) fn around(account: &SpotifyAccount) -> Observed {
         waiting_page: None,
         journal: JournalView { journal: Some(Arc::default()), ..JournalView::default() },
         duty: Duty { since: start(), before_until: None },
-        settings: Settings { refresh_buffer: minutes(5), minimum_interval: minutes(5) },
+        settings: Settings {
+            refresh_buffer: minutes(5),
+            minimum_interval: minutes(5),
+            app_requests_per_30s: 60,
+            minimum_request_interval: minutes(1),
+        },
     }
 }
 
