@@ -7,6 +7,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::breaker;
+use super::failure::Failure;
 use super::gate::Gates;
 use super::observed::{Lookup, Observed, TokenView};
 use super::problem::Problem;
@@ -15,10 +16,10 @@ use super::step::{Progress, RefreshOutcome};
 use super::token::{is_known, still_refused};
 use crate::api::condition::{ConditionType, Reason, find_condition, is_condition_true, whole_seconds};
 use crate::api::v1alpha1::{
-    BreakerLimits, BreakerState, BreakerStatus, FailureType, RefusedClientStatus, SpotifyAccount, SpotifyAccountStatus,
-    SpotifyApp, SpotifyAppStatus,
+    BreakerLimits, BreakerState, BreakerStatus, RefusedClientStatus, SpotifyAccount, SpotifyAccountStatus, SpotifyApp,
+    SpotifyAppStatus,
 };
-use crate::domain::answer::Refusal;
+use crate::domain::answer::{Refusal, Trouble};
 use crate::domain::token::Flow;
 
 /// Trouble of Spotify's is no reason to leave refused credentials alone for longer than this.
@@ -189,6 +190,7 @@ pub fn word(outcome: &RefreshOutcome, evidence: Evidence) -> Word {
             Refusal::InvalidRequest | Refusal::UnsupportedGrantType => Word::Nothing { retry_after: None },
         },
         RefreshOutcome::RateLimited { retry_after } => Word::Nothing { retry_after: *retry_after },
+        RefreshOutcome::Failed(Trouble::Busy { retry_after, .. }) => Word::Nothing { retry_after: Some(*retry_after) },
         RefreshOutcome::Failed(_) | RefreshOutcome::Ambiguous(_) => Word::Nothing { retry_after: None },
         RefreshOutcome::TokenSecret(_)
         | RefreshOutcome::ClientSecret(_)
@@ -293,8 +295,7 @@ pub(super) fn problem(observed: &Observed, until: Timestamp) -> Problem {
         "Spotify refuses the client id or secret of SpotifyApp {} (invalid_client): the app's owner must correct them; nothing is sent for its accounts meanwhile, but for one probe at a time",
         observed.app_name
     );
-    let problem = Problem::configuration(Reason::ClientCredentialsInvalid, message);
-    Problem { failure: FailureType::Auth, attempted: true, counts: false, not_before: Some(until), ..problem }
+    Problem::of(Failure::ClientRefused, message).until(until)
 }
 
 /// What the app itself says.
@@ -307,5 +308,5 @@ pub(super) fn problem_of_app(app: &SpotifyApp) -> Problem {
         None => "create an app with the right client id, or give clientSecretRef if the client has a secret".to_owned(),
     };
     let message = format!("Spotify refuses the client id or secret (invalid_client): {remedy}");
-    Problem::configuration(Reason::ClientCredentialsInvalid, message)
+    Problem::of(Failure::ClientRefused, message)
 }

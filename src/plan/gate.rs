@@ -8,14 +8,15 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::client::Standing;
+use super::failure::Failure;
 use super::observed::{Lookup, Observed};
 use super::pacing;
 use super::problem::Problem;
 use super::schedule;
 use super::slot::fraction;
 use super::step::{Progress, RefreshOutcome};
-use crate::api::condition::{Reason, whole_seconds};
-use crate::api::v1alpha1::{FailureType, RateLimitStatus, SpotifyAccount, SpotifyAppStatus};
+use crate::api::condition::whole_seconds;
+use crate::api::v1alpha1::{RateLimitStatus, SpotifyAccount, SpotifyAppStatus};
 use crate::domain::answer::ApiAnswer;
 
 /// How long nothing is sent after a 429 that does not say: the window of Spotify's rate limit
@@ -36,11 +37,11 @@ pub enum Limit {
 }
 
 impl Limit {
-    /// The reason that tells of it.
-    pub fn reason(self) -> Reason {
+    /// The failure that it is.
+    pub fn failure(self) -> Failure {
         match self {
-            Self::Rate => Reason::RateLimited,
-            Self::Quota => Reason::QuotaExceeded,
+            Self::Rate => Failure::ApiLimited,
+            Self::Quota => Failure::QuotaExceeded,
         }
     }
 }
@@ -186,29 +187,25 @@ pub(super) fn to_be_said(
 
 fn problem(account: &SpotifyAccount, observed: &Observed, why: Why, until: Timestamp) -> Problem {
     let app = &observed.app_name;
-    let (reason, failure, message) = match why {
+    let (failure, message) = match why {
         Why::Limit(Limit::Rate) => (
-            Reason::RateLimited,
-            FailureType::RateLimited,
+            Failure::ApiLimited,
             format!("Spotify asks SpotifyApp {app} to wait until {until:.0}; its accounts follow one after the other"),
         ),
         Why::Limit(Limit::Quota) => (
-            Reason::QuotaExceeded,
-            FailureType::RateLimited,
+            Failure::QuotaExceeded,
             format!(
                 "the daily quota of the Spotify developer account behind SpotifyApp {app} is spent until {until:.0}; the accounts follow one after the other"
             ),
         ),
         Why::Outage => (
-            Reason::UpstreamUnavailable,
-            FailureType::Upstream,
+            Failure::AppAway,
             format!(
                 "Spotify gives no usable answer to any account of SpotifyApp {app}: one request probes at {until:.0}, and if it is answered the accounts follow one after the other"
             ),
         ),
     };
-    let not_before = Some(opening(account, observed, until));
-    Problem { not_before, counts: false, ..Problem::passing(reason, failure, message) }
+    Problem::of(failure, message).until(opening(account, observed, until))
 }
 
 /// What an account says whose own request met a limit, or made it plain that Spotify is away: that is the app's problem,
@@ -233,25 +230,21 @@ pub(super) fn shared(
 
 /// What the app itself says while a gate is closed or Spotify is away.
 pub(super) fn problem_of_app(standing: &Standing, now: Timestamp) -> Option<Problem> {
-    let (reason, failure, message) = match (standing.gates.closed(now), standing.outage_until()) {
-        (Some((Limit::Rate, until)), _) => {
-            (Reason::RateLimited, FailureType::RateLimited, format!("Spotify asks to wait until {until:.0}"))
-        }
+    let (failure, message) = match (standing.gates.closed(now), standing.outage_until()) {
+        (Some((Limit::Rate, until)), _) => (Failure::ApiLimited, format!("Spotify asks to wait until {until:.0}")),
         (Some((Limit::Quota, until)), _) => (
-            Reason::QuotaExceeded,
-            FailureType::RateLimited,
+            Failure::QuotaExceeded,
             format!(
                 "the daily quota of the Spotify developer account is spent until {until:.0}: nothing is sent for its apps before; if this recurs, lower spec.quota.dailyCalls"
             ),
         ),
         (None, Some(until)) => (
-            Reason::UpstreamUnavailable,
-            FailureType::Upstream,
+            Failure::AppAway,
             format!("Spotify gives no usable answer to any of the app's accounts: one request probes at {until:.0}"),
         ),
         (None, None) => return None,
     };
-    Some(Problem::passing(reason, failure, message))
+    Some(Problem::of(failure, message))
 }
 
 #[cfg(test)]

@@ -5,11 +5,13 @@
 
 pub mod acceptance;
 pub mod app;
+pub mod attempt;
 pub mod breaker;
 pub mod claim;
 pub mod client;
 pub mod delivery;
 pub mod duplicate;
+pub mod failure;
 pub mod fairness;
 pub mod foreign;
 pub mod gap;

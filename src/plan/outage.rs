@@ -68,8 +68,8 @@ pub fn sign_of_answer<T>(answer: &ApiAnswer<T>) -> Sign {
 fn sign_of_trouble(trouble: &Trouble) -> Sign {
     match trouble {
         Trouble::Timeout | Trouble::Unreachable | Trouble::Cut | Trouble::Unreadable | Trouble::TooLarge => Sign::Away,
-        Trouble::Status(status) if *status >= 500 => Sign::Away,
-        Trouble::Status(_) => Sign::Answers,
+        Trouble::Status(status) | Trouble::Busy { status, .. } if *status >= 500 => Sign::Away,
+        Trouble::Status(_) | Trouble::Busy { .. } => Sign::Answers,
         Trouble::AddressRefused
         | Trouble::UrlRefused(_)
         | Trouble::RateLimited

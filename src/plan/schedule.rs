@@ -10,9 +10,9 @@ use super::observed::{Observed, TargetEntry};
 use super::pace::Rhythm;
 use super::settle::expiry::is_warning_due;
 use super::slot::next_slot;
-use super::{client, delivery, gate, problem, reference, refresh};
+use super::{client, delivery, failure, gate, problem, reference, refresh};
 use crate::api::condition::{ConditionType, Reason, find_condition, is_condition_true};
-use crate::api::v1alpha1::{SpotifyAccount, SpotifyAccountStatus};
+use crate::api::v1alpha1::{FailureType, SpotifyAccount, SpotifyAccountStatus};
 use crate::api::{RECONCILE_REQUESTED_AT, RETRY_QUARANTINED_AT};
 
 /// How long an account that waits for a Secret is left before the Secret is looked at again: a change is seen within
@@ -167,8 +167,9 @@ pub fn is_changed(account: &SpotifyAccount) -> bool {
 
 /// Whether the last failure is a wait that Spotify asked for: nothing but time ends it.
 pub fn is_asked_to_wait(status: &SpotifyAccountStatus) -> bool {
-    let reason = status.failures.as_ref().and_then(|failures| failures.last_reason.as_deref());
-    matches!(reason.and_then(Reason::from_name), Some(Reason::RateLimited | Reason::QuotaExceeded))
+    let Some(failures) = &status.failures else { return false };
+    let reason = failures.last_reason.as_deref().and_then(Reason::from_name);
+    failures.last_type == Some(FailureType::RateLimited) || reason.is_some_and(failure::asks_to_wait)
 }
 
 /// The value of `reconcile-requested-at` that was not acknowledged yet.
@@ -204,17 +205,7 @@ fn reference_resolved(status: &SpotifyAccountStatus, observed: &Observed) -> boo
 
 /// Whether a reason speaks of an object that is missing, not shared, unreadable or taken.
 pub fn is_by_reference(reason: Option<&str>) -> bool {
-    matches!(
-        reason.and_then(Reason::from_name),
-        Some(
-            Reason::AppNotFound
-                | Reason::TargetNotFound
-                | Reason::PlanNotFound
-                | Reason::ReferenceNotAllowed
-                | Reason::SecretInUse
-                | Reason::ObjectUnreadable
-        )
-    )
+    reason.and_then(Reason::from_name).is_some_and(failure::is_mended_by_reference)
 }
 
 /// Whether a change of a Secret would help, which no watch tells.
@@ -225,27 +216,8 @@ pub fn waits_for_secret(status: &SpotifyAccountStatus) -> bool {
         return true;
     }
     let stalled = find_condition(&status.conditions, ConditionType::Stalled);
-    let reason = stalled.and_then(|stalled| Reason::from_name(&stalled.reason));
-    is_condition_true(&status.conditions, ConditionType::Stalled)
-        && matches!(
-            reason,
-            Some(
-                Reason::SecretNotFound
-                    | Reason::SecretKeyMissing
-                    | Reason::SecretInvalid
-                    | Reason::SecretNotLabelled
-                    | Reason::SecretImmutable
-                    | Reason::SecretWriteForbidden
-                    | Reason::AuthorizationRequired
-                    | Reason::AuthorizationRevoked
-                    | Reason::AuthorizationExpired
-                    | Reason::RefreshInterrupted
-                    | Reason::ListenerMismatch
-                    | Reason::ScopeInsufficient
-                    | Reason::ConfigurationInvalid
-                    | Reason::TargetUnauthorized
-            )
-        )
+    let reason = stalled.filter(|stalled| stalled.status == "True").and_then(|told| Reason::from_name(&told.reason));
+    reason.is_some_and(failure::may_be_mended_by_secret)
 }
 
 /// When the account is read next, all being well.

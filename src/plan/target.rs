@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use url::Url;
 
 use super::app::ready;
+use super::failure::Failure;
 use super::problem::Problem;
 use super::step::SecretTrouble;
-use crate::api::condition::Reason;
 use crate::api::v1alpha1::{ScrobbleTarget, ScrobbleTargetStatus, TargetType};
 
 /// The URL in use: the target's, or the service's own.
@@ -26,8 +26,8 @@ pub fn settle(
     let url = url(target);
     let problem = match (secrets, &url) {
         (Err(trouble), _) => Some(Problem::secret("the target's Secret", trouble)),
-        (Ok(()), None) => Some(Problem::target(
-            Reason::ConfigurationInvalid,
+        (Ok(()), None) => Some(Problem::of(
+            Failure::TargetUrlUnreadable,
             "spec.url cannot be read as a URL: write it as https://host/path".to_owned(),
         )),
         (Ok(()), Some(_)) => None,

@@ -63,6 +63,11 @@ impl Clients {
         gate.or(outage.map(|until| until.max(now + PROBE_LOOK)))
     }
 
+    /// Whether an account's request is the one that finds out whether Spotify is back.
+    pub(super) fn is_probing(&self, app: &SpotifyApp, account: &str) -> bool {
+        self.apps().get(uid(app)).is_some_and(|known| known.probing.as_deref() == Some(account))
+    }
+
     /// Lets an account call the Web API at the app's pace.
     ///
     /// # Errors

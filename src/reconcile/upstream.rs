@@ -9,7 +9,7 @@ use super::clients::Clients;
 use super::context::Context;
 use super::limits::Probe;
 use crate::api::v1alpha1::{SpotifyAccount, SpotifyApp};
-use crate::domain::answer::ApiAnswer;
+use crate::domain::answer::{ApiAnswer, Trouble};
 use crate::plan::gate::{Asked, Limit};
 use crate::plan::outage::Sign;
 use crate::plan::step::RefreshOutcome;
@@ -59,10 +59,26 @@ pub(super) fn held_until(ctx: &Context, account: &SpotifyAccount, observed: &Obs
     ctx.clients.held_until(app, account.metadata.uid.as_deref().unwrap_or_default(), ctx.clock.now())
 }
 
+/// Whether an account's request finds out whether Spotify is back: it is one, and not repeated.
+pub(super) fn is_probe(ctx: &Context, account: &SpotifyAccount, observed: &Observed) -> bool {
+    let Lookup::Found(app) = &observed.app else { return false };
+    ctx.clients.is_probing(app, account.metadata.uid.as_deref().unwrap_or_default())
+}
+
+/// Counts one more call of a pass that was let through.
+pub(super) fn charge(ctx: &Context, observed: &Observed) {
+    if let Lookup::Found(app) = &observed.app {
+        ctx.clients.charge(app, ctx.settings.app_requests_per_30s, ctx.clock.now());
+    }
+}
+
 /// Notes what the end of an exchange says about the app.
 pub(super) async fn exchanged(ctx: &Context, account: &SpotifyAccount, observed: &Observed, outcome: &RefreshOutcome) {
     let asked = match outcome {
         RefreshOutcome::RateLimited { retry_after } => Some(gate::asked(*retry_after, false)),
+        RefreshOutcome::Failed(Trouble::Busy { retry_after, .. }) => {
+            Some(Asked { limit: Limit::Rate, wait: *retry_after })
+        }
         _ => None,
     };
     note(ctx, account, observed, outage::sign_of_exchange(outcome), asked).await;
@@ -72,6 +88,7 @@ pub(super) async fn exchanged(ctx: &Context, account: &SpotifyAccount, observed:
 pub(super) async fn answered<T>(ctx: &Context, account: &SpotifyAccount, observed: &Observed, answer: &ApiAnswer<T>) {
     let asked = match answer {
         ApiAnswer::RateLimited { retry_after, quota } => Some(gate::asked(*retry_after, *quota)),
+        ApiAnswer::Failed(Trouble::Busy { retry_after, .. }) => Some(Asked { limit: Limit::Rate, wait: *retry_after }),
         _ => None,
     };
     let sign = outage::sign_of_answer(answer);

@@ -216,7 +216,7 @@ fn classify(error: TokenError, status: Option<StatusCode>) -> TokenAnswer {
         RequestTokenError::ServerResponse(response) => refusal(&response, status),
         RequestTokenError::Request(ExchangeError::Status { status, retry_after }) => match status.as_u16() {
             429 => TokenAnswer::RateLimited { retry_after },
-            other => TokenAnswer::Failed(Trouble::Status(other)),
+            other => TokenAnswer::Failed(Trouble::of_status(other, retry_after)),
         },
         RequestTokenError::Request(ExchangeError::Trouble(trouble)) if trouble.was_not_sent() => {
             TokenAnswer::Failed(trouble)

@@ -110,6 +110,11 @@ mod tests {
                 ApiAnswer::RateLimited { retry_after: None, quota: true },
             ),
             (text(503, "<html>"), ApiAnswer::Failed(Trouble::Status(503))),
+            (
+                text(503, "<html>").insert_header("retry-after", "120"),
+                ApiAnswer::Failed(Trouble::Busy { status: 503, retry_after: SignedDuration::from_secs(120) }),
+            ),
+            (text(503, "").insert_header("retry-after", "soon"), ApiAnswer::Failed(Trouble::Status(503))),
             (text(404, "{}"), ApiAnswer::Failed(Trouble::Status(404))),
             (text(302, ""), ApiAnswer::Failed(Trouble::Status(302))),
         ] {

@@ -9,6 +9,7 @@ use crate::api::condition::{
 use crate::api::secret::JOURNAL_SECRET_PREFIX;
 use crate::api::v1alpha1::{BreakerState, HistoryOutcome, SpotifyAccount, SpotifyAccountStatus};
 use crate::domain::journal::Journal;
+use crate::plan::failure::Failure;
 use crate::plan::journal::nearly_full;
 use crate::plan::observed::Observed;
 use crate::plan::pace::Rhythm;
@@ -289,7 +290,7 @@ pub(super) fn journal_problem(before: &SpotifyAccountStatus, observed: &Observed
         let message = format!(
             "{NAME} Secret holds plays that this version cannot read, under the keys unreadable*: upgrade the operator back, or keep a copy and remove these keys; then request a read"
         );
-        return Some(Problem::target(Reason::JournalUnreadable, message));
+        return Some(Problem::of(Failure::JournalUnreadable, message));
     }
     let told = find_condition(&before.conditions, ConditionType::Ready).filter(|_| view.journal.is_none())?;
     let is_its = told.message.starts_with(NAME) || told.message.contains(JOURNAL_SECRET_PREFIX);

@@ -8,6 +8,7 @@ use crate::api::v1alpha1::{
     BreakerLimits, FailureStatus, HistoryEntry, HistoryOutcome, SpotifyAccount, SpotifyAccountStatus, SpotifyApp,
 };
 use crate::plan::breaker;
+use crate::plan::failure::Counts;
 use crate::plan::observed::{Observed, TokenView};
 use crate::plan::pace::Rhythm;
 use crate::plan::problem::Problem;
@@ -70,21 +71,29 @@ fn wrong(
         return;
     }
     // The app's fault counts against no account.
-    let counts = problem.attempted && problem.counts;
+    let counts = problem.attempted && problem.counts != Counts::App;
     let consecutive = if counts { known.consecutive.saturating_add(1) } else { known.consecutive };
     let longest = Rhythm::of(account, observed, status).interval_at(now);
-    let opened = breaks(problem).then(|| {
+    // Trouble moves the account's own breaker; a wait that somebody asked for, and what only a human can mend, have times of
+    // their own.
+    let breaks = problem.counts == Counts::Account;
+    let opened = breaks.then(|| {
         let limits = limits(observed);
         breaker::after_failure(status.circuit_breaker.as_ref(), consecutive, limits, now)
     });
     let opened = opened.flatten();
-    let next = match (&opened, problem.not_before) {
-        _ if !problem.attempted => None,
-        (_, Some(not_before)) => Some(not_before),
-        (Some(breaker), None) => breaker.next_probe_time.as_ref().map(|time| time.0),
-        (None, None) => Some(now + breaker::wait_after(consecutive, longest)),
+    let own = match &opened {
+        Some(breaker) => breaker.next_probe_time.as_ref().map(|time| time.0),
+        None => Some(now + breaker::wait_after(consecutive, longest)),
     };
-    if breaks(problem) {
+    let next = match problem.not_before {
+        _ if !problem.attempted => None,
+        // Trouble with a time is left alone for at least as long as other trouble.
+        Some(not_before) if breaks => own.max(Some(not_before)),
+        Some(not_before) => Some(not_before),
+        None => own,
+    };
+    if breaks {
         status.circuit_breaker = opened;
     } else if problem.stalled {
         // It waits for a human, not for a probe.
@@ -108,12 +117,6 @@ pub(super) fn fail(
         next_attempt_time: next.map(round_up),
     });
     remember(status, HistoryOutcome::Failed, problem.reason, now);
-}
-
-/// Whether a failure of this kind moves the account's own breaker: trouble does; a wait that somebody asked for, and
-/// what only a human can mend, have times of their own.
-fn breaks(problem: &Problem) -> bool {
-    problem.attempted && problem.counts && !problem.stalled
 }
 
 /// Upstream and network trouble are probed every 15 minutes at the latest.

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::failure::Failure;
 use super::journal::Keeping;
 use super::observed::Observed;
 use super::pace::Rhythm;
@@ -23,15 +24,15 @@ use super::step::{Progress, RefreshOutcome};
 use super::{breaker, client, delivery, gap, open, refresh, request, token};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use crate::api::condition::{Reason, whole_seconds};
-use crate::api::v1alpha1::{FailureType, GoDuration, SpotifyAccount, SpotifyAccountStatus, SyncStatus};
+use crate::api::condition::whole_seconds;
+use crate::api::v1alpha1::{GoDuration, SpotifyAccount, SpotifyAccountStatus, SyncStatus};
 use crate::domain::answer::ApiAnswer;
 use crate::domain::ledger::Ledger;
 use crate::domain::ledger_codec;
 use crate::domain::play::{Heard, Page};
 pub use announcements::Announcement;
 pub(in crate::plan) use authorization::AUTHORIZATION_LIFE;
-pub use panicked::{panicked, rest};
+pub use panicked::{CutOff, cut_off, rest};
 pub use verdict::Verdict;
 
 /// What a pass comes to.
@@ -161,8 +162,8 @@ pub fn first_visit(account: &SpotifyAccount, now: Timestamp) -> Option<SpotifyAc
 
 /// The conditions of an object that this version cannot read.
 pub fn unreadable(generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
-    let problem = Problem::configuration(
-        Reason::ObjectUnreadable,
+    let problem = Problem::of(
+        Failure::ObjectUnreadable,
         "the object was written for another version of the schema: upgrade the operator or correct the object"
             .to_owned(),
     );
@@ -174,7 +175,7 @@ pub fn unreadable(generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
 /// The conditions of an object of another kind, after a pass over it panicked at `place`.
 pub fn faulty(generation: Option<i64>, place: &str, now: Timestamp) -> Vec<Condition> {
     let message = format!("a fault of the operator at {place}; the operator tries again by itself; please report it");
-    let problem = Problem::passing(Reason::InternalError, FailureType::Unknown, message);
+    let problem = Problem::of(Failure::PassPanicked, message);
     let mut conditions = Vec::new();
     super::app::ready(&mut conditions, generation, Some(&problem), "", now);
     conditions
