@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::client::{self, Standing};
 use super::gate;
+use super::notification;
 use super::problem::Problem;
 use super::settle::Announcement;
 use super::step::SecretTrouble;
@@ -24,7 +25,7 @@ pub fn settle(
     let refused = standing.refused.as_ref().map(|_| client::problem_of_app(app));
     let problem = match (secret, refused) {
         (Ok(()) | Err(SecretTrouble::Cluster), Some(refused)) => Some(refused),
-        (Ok(()), None) => gate::problem_of_app(standing, now),
+        (Ok(()), None) => notification::problem(app).or_else(|| gate::problem_of_app(standing, now)),
         (Err(trouble), _) => Some(Problem::secret("the client secret, Secret", trouble)),
     };
     let generation = app.metadata.generation;

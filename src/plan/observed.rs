@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::seating::Seating;
 use super::step::SecretTrouble;
-use crate::api::v1alpha1::{ScrobblePlan, ScrobbleTarget, SpotifyApp};
+use crate::api::v1alpha1::{ScrobbleTarget, SpotifyApp};
 use crate::domain::journal::Journal;
 use crate::domain::name::ObjectName;
 use crate::domain::play::Page;
@@ -140,8 +141,8 @@ pub struct Observed {
     pub app_name: ObjectName,
     /// Its client credentials.
     pub client: ClientView,
-    /// The plan that the account names.
-    pub plan: Option<Lookup<ScrobblePlan>>,
+    /// The account's place in the plan that it names, or in what that falls back to.
+    pub seating: Seating,
     /// The account's targets, in the order of the spec.
     pub targets: Vec<TargetEntry>,
     /// The older account that holds this account's token Secret, if there is one.

@@ -203,7 +203,7 @@ fn reference_resolved(status: &SpotifyAccountStatus, observed: &Observed) -> boo
     account || observed.targets.iter().any(|entry| waits(entry) && reference::target(entry, observed).is_ok())
 }
 
-/// Whether a reason speaks of an object that is missing, not shared, unreadable or taken.
+/// Whether a reason speaks of an object that is missing, not shared, unreadable, taken or full.
 pub fn is_by_reference(reason: Option<&str>) -> bool {
     reason.and_then(Reason::from_name).is_some_and(failure::is_mended_by_reference)
 }

@@ -7,6 +7,7 @@ use kube::{Resource as _, ResourceExt as _};
 
 use super::client;
 use super::context::Context;
+use super::notifications;
 use super::secret_access;
 use super::{Action, Error, failpoint, fault, unreadable};
 use crate::adapters::kube::ClusterError;
@@ -17,7 +18,7 @@ use crate::domain::name::ObjectName;
 use crate::plan::client::Standing;
 use crate::plan::schedule::SECRET_POLL;
 use crate::plan::step::SecretTrouble;
-use crate::plan::{self, Lookup};
+use crate::plan::{self, Lookup, notification};
 
 /// How often a status write is tried against newer versions of the app.
 const TRIES: usize = 8;
@@ -41,16 +42,21 @@ async fn pass(guarded: &DeserializeGuard<SpotifyApp>, ctx: &Arc<Context>) -> Res
         ctx.clients.looked_at(app, found, ctx.clock.now());
     }
     let secret = secret.map(|_| ());
+    let signing_key = notifications::key(&ctx, app).await.map(|_| ());
     let users = ctx.catalogue.accounts(&|account| {
         let namespace = account.namespace().unwrap_or_default();
         let reference = &account.spec.app_ref;
         reference.name == name.name && reference.namespace_or(&namespace) == name.namespace
     });
     let accounts = i32::try_from(users.len()).unwrap_or(i32::MAX);
-    record(ctx, app, |app, standing| plan::app::settle(app, &secret, standing, accounts, ctx.clock.now())).await?;
+    record(ctx, app, |app, standing| {
+        let app = notification::key_looked_at(app, &signing_key, ctx.clock.now());
+        plan::app::settle(&app, &secret, standing, accounts, ctx.clock.now())
+    })
+    .await?;
     ctx.clients.close(app, ctx.settings.app_requests_per_30s, ctx.clock.now());
     let standing = ctx.clients.standing(app);
-    let looks = next(ctx, secret.is_err() || standing.refused.is_some());
+    let looks = next(ctx, secret.is_err() || signing_key.is_err() || standing.refused.is_some());
     let now = ctx.clock.now();
     // What waits for a gate is told as soon as it opens.
     let opens = standing.gates.closed(now).map(|(_, until)| ctx.clock.timer(until.duration_since(now)));
@@ -67,6 +73,16 @@ pub(super) async fn tell_standing(ctx: &Context, name: &ObjectName) -> Result<()
     let Lookup::Found(app) = ctx.catalogue.app(name) else { return Ok(()) };
     let accounts = app.status.as_ref().map_or(0, |status| status.accounts);
     record(ctx, &app, |app, standing| plan::app::settle(app, &Ok(()), standing, accounts, ctx.clock.now())).await
+}
+
+/// Tells in an app's status what a try to send a notice has shown of its webhook. A write that fails is made up for by
+/// the next try or notice.
+pub(super) async fn tell_tried(ctx: &Context, app: &SpotifyApp, outcome: &notification::Outcome) {
+    let settle =
+        |app: &SpotifyApp, _: &Standing| notification::tried(app, outcome, ctx.clock.now()).status.unwrap_or_default();
+    if let Err(error) = record(ctx, app, settle).await {
+        tracing::warn!(error = &error as &dyn std::error::Error, "what is known of the webhook is not written yet");
+    }
 }
 
 /// Writes the status of an app with what is known of its credentials; against a newer version where somebody wrote in
@@ -104,11 +120,12 @@ async fn record(
 
 async fn announce(ctx: &Context, app: &SpotifyApp, status: &SpotifyAppStatus) {
     let before = app.status.clone().unwrap_or_default();
-    let Some(change) = plan::app::announcement(&before, status) else { return };
     let mut about = app.object_ref(&());
     about.resource_version = None;
-    let (warning, reason, note) = (change.warning, change.reason, change.note);
-    ctx.cluster.announce(&about, &Announcement { warning, reason, action: "Reconcile", note }).await;
+    let changes = [plan::app::announcement(&before, status), notification::announcement(&before, status)];
+    for plan::Announcement { warning, reason, note } in changes.into_iter().flatten() {
+        ctx.cluster.announce(&about, &Announcement { warning, reason, action: "Reconcile", note }).await;
+    }
 }
 
 /// Whether a Secret that an object refers to can be used.

@@ -12,6 +12,8 @@ use super::clients::Clients;
 use super::fault::Faults;
 use super::in_flight::Exchanges;
 use super::live::LiveAccounts;
+use super::notifications::Notifications;
+use super::seats::Seats;
 use super::services::Services;
 use super::tenure::Tenure;
 use super::traces::Traces;
@@ -84,8 +86,12 @@ pub struct Context {
     pub turns: Turns,
     /// Passes over other objects that panicked.
     pub faults: Faults,
+    /// Notices on their way.
+    pub notifications: Notifications,
     /// Bounds the looks at Secrets of accounts that wait for one: all of them share it.
     pub polls: Semaphore,
+    /// What is known of plans and their seats.
+    pub seats: Seats,
     /// What all accounts share about services.
     pub services: Services,
     /// Until when this process is sure to be on duty.

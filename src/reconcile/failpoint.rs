@@ -1,7 +1,8 @@
 //! Points at which a test stops the process, holds it, or lets it panic. Release builds do not contain them.
 //!
-//! The points of a refresh, in their order: `begun` (a pass), `loaded` (nothing is claimed yet), `claimed` (the claim
-//! stands), `sending` (the request is about to leave), `exchanged` (the answer is there, nothing is stored),
+//! Of each pass: `begun`, and `seated` (the account has its place in a plan, which its status may not tell yet).
+//!
+//! The points of a refresh, in their order: `loaded` (nothing is claimed yet), `claimed` (the claim stands), `sending` (the request is about to leave), `exchanged` (the answer is there, nothing is stored),
 //! `state-stored` (the state Secret holds the newest token: a rotated one, or a human's), `committed` (the token Secret
 //! holds it, too, or the commit has ended without), `finalized` (the finalizer stands, if it has to), `recorded` (the
 //! status tells it). What a crash at each of them leaves behind: `docs/tokens.md`.
@@ -12,6 +13,7 @@
 //! `settled` is also passed where nothing was delivered.
 //!
 //! The passes of the other kinds have one point each: `app`, `target` and `plan`, at their beginning.
+//! The point of a notice: `counted` (the status counts it, nothing is sent).
 
 #[cfg(not(feature = "testing"))]
 use std::future::{Ready, ready};

@@ -18,12 +18,14 @@ mod journal;
 mod limits;
 pub mod live;
 mod maloja;
+pub mod notifications;
 mod observe;
 pub mod panics;
 mod record;
 mod refusal;
 mod request;
 mod scrobble_plan;
+pub mod seats;
 pub mod secret_access;
 mod serve;
 pub mod services;
@@ -185,6 +187,9 @@ async fn pass(watched: &Arc<SpotifyAccount>, name: &ObjectName, ctx: &Arc<Contex
         ctx.traces.untouched(&ObjectName::new(&name.namespace, &account.spec.token_secret_ref.name));
     }
     let asks_again = request::judge(ctx, live, &mut account, &mut stored, name).await?;
+    // Whether the account is read at all, and how often, depends on its place in a plan.
+    live.seating = seats::take(ctx, &account, name).await?;
+    failpoint::reached("seated", &account).await;
     let mut elders = observe::Elders::of(&account, &name.namespace, plan::duplicate::listener(&account), ctx);
     let observed = observe::observe(&account, &name.namespace, ctx, live, &elders);
     let due = plan::schedule::due(&account, &observed, ctx.clock.now());

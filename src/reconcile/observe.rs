@@ -105,7 +105,7 @@ pub(super) fn observe(
         app,
         app_name,
         client,
-        plan: account.spec.plan.as_deref().map(|plan| ctx.catalogue.plan(plan)),
+        seating: live.seating.clone(),
         targets: targets.collect(),
         token_secret_holder: elders.token_secret.clone(),
         token: live.token_view(),

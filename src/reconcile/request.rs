@@ -22,7 +22,7 @@ pub(super) async fn judge(
     stored: &mut Option<SpotifyAccountStatus>,
     name: &ObjectName,
 ) -> Result<Option<SignedDuration>, Error> {
-    let Some(requested) = schedule::requested(account).map(str::to_owned) else { return Ok(None) };
+    let Some(requested) = schedule::requested(account).map(ToOwned::to_owned) else { return Ok(None) };
     let now = ctx.clock.now();
     let Some(refused) = refusal(account, limits(ctx, account, &name.namespace), now) else { return Ok(None) };
     let since = live.request_refused.map_or(REFUSALS_APART, |last| now.duration_since(last));

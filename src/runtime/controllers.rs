@@ -20,6 +20,7 @@ use kube::{Api, Client, Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
+use super::members::Members;
 use super::stores::{Listed, Scope, StoreCatalogue, Stores};
 use super::triggers::{Change, Changes};
 use crate::api::v1alpha1::{ScrobblePlan, ScrobbleTarget, SpotifyAccount, SpotifyApp};
@@ -51,12 +52,13 @@ fn watch_backoff() -> ResetTimerBackoff<ExponentialBackoff> {
 }
 
 /// Watches a kind. The store keeps objects without `managedFields`; the stream tells of what people changed, not of
-/// status writes.
+/// status writes. What those mean to others is for `status_change` to say, which sees every object.
 fn watch<K>(
     api: Api<Guarded<K>>,
     listed: &Listed,
     changes: &Changes,
     change: fn(&Guarded<K>) -> Option<Change>,
+    mut status_change: impl FnMut(&Guarded<K>) -> Option<Change> + Send + 'static,
 ) -> Watch<K>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
@@ -64,6 +66,7 @@ where
     let (store, writer) = reflector::store::<Guarded<K>>();
     let (changes, gone) = (changes.clone(), changes.clone());
     let mut listed = listed.expect();
+    let mut relisted = Vec::new();
     let people = predicates::generation
         .combine(predicates::annotations)
         .combine(predicates::finalizers)
@@ -73,10 +76,16 @@ where
         .modify(|object| object.meta_mut().managed_fields = None)
         .reflect(writer)
         .inspect_ok(move |event| match event {
-            watcher::Event::InitDone => listed(),
+            watcher::Event::InitDone => {
+                listed();
+                relisted.drain(..).for_each(|change| gone.tell(change));
+            }
             // The filter below lets no object pass that looks as it did before, and one that goes does.
             watcher::Event::Delete(object) => change(object).into_iter().for_each(|change| gone.tell(change)),
-            _ => {}
+            watcher::Event::Apply(object) => status_change(object).into_iter().for_each(|change| gone.tell(change)),
+            // The store shows nothing of a list before all of it is there.
+            watcher::Event::InitApply(object) => relisted.extend(status_change(object)),
+            watcher::Event::Init => {}
         })
         .touched_objects()
         .predicate_filter(people, kube::runtime::PredicateConfig::default())
@@ -87,6 +96,11 @@ where
         })
         .boxed();
     Watch { store, stream }
+}
+
+/// What the status of an object tells is for that object alone.
+fn no_status_change<K: Resource>(_object: &Guarded<K>) -> Option<Change> {
+    None
 }
 
 fn name_of<K: Resource<DynamicType = ()>>(object: &Guarded<K>) -> ObjectName {
@@ -110,15 +124,27 @@ pub async fn run(
     let listed = Listed::default();
     for namespace in namespaces {
         let namespace = namespace.as_deref();
-        let accounts = watch::<SpotifyAccount>(api(&client, namespace), &listed, &changes, |object| {
-            object.0.as_ref().ok().map(Change::of_account)
-        });
-        let apps = watch::<SpotifyApp>(api(&client, namespace), &listed, &changes, |object| {
-            Some(Change::App(name_of(object)))
-        });
-        let targets = watch::<ScrobbleTarget>(api(&client, namespace), &listed, &changes, |object| {
-            Some(Change::Target(name_of(object)))
-        });
+        let accounts = watch::<SpotifyAccount>(
+            api(&client, namespace),
+            &listed,
+            &changes,
+            |object| object.0.as_ref().ok().map(Change::of_account),
+            no_status_change,
+        );
+        let apps = watch::<SpotifyApp>(
+            api(&client, namespace),
+            &listed,
+            &changes,
+            |object| Some(Change::App(name_of(object))),
+            no_status_change,
+        );
+        let targets = watch::<ScrobbleTarget>(
+            api(&client, namespace),
+            &listed,
+            &changes,
+            |object| Some(Change::Target(name_of(object))),
+            no_status_change,
+        );
         scopes.push(Scope {
             accounts: accounts.store.clone(),
             apps: apps.store.clone(),
@@ -128,9 +154,14 @@ pub async fn run(
         running.push(run_apps(apps, &ctx, &changes, &stop));
         running.push(run_targets(targets, &ctx, &changes, &stop));
     }
-    let plans = watch::<ScrobblePlan>(Api::all(client.clone()), &listed, &changes, |object| {
-        Some(Change::Plan(name_of(object).name))
-    });
+    let mut members = Members::default();
+    let plans = watch::<ScrobblePlan>(
+        Api::all(client.clone()),
+        &listed,
+        &changes,
+        |object| Some(Change::Plan(name_of(object).name)),
+        move |object| members.notice(object.0.as_ref().ok()?),
+    );
     let (namespaces, namespace_watch) = watch_namespaces(&client, &listed, &changes, &stop);
     catalogue.fill(Stores { scopes, plans: plans.store.clone(), namespaces, listed });
     running.push(run_plans(plans, &ctx, &changes, &stop));
@@ -280,8 +311,12 @@ fn run_plans(
 ) -> BoxFuture<'static, ()> {
     let store = watch.store.clone();
     let concerned = changes.listen().flat_map(move |change| {
-        // Another plan may name this one as its fallback.
-        let plans = if matches!(change, Change::Plan(_)) { store.state() } else { Vec::new() };
+        let plans = match &change {
+            // Another plan may name this one as its fallback.
+            Change::Plan(_) | Change::Everything => store.state(),
+            Change::Members { plan, .. } => store.get(&ObjectRef::new(plan)).into_iter().collect(),
+            _ => Vec::new(),
+        };
         futures::stream::iter(plans.into_iter().map(|plan| ObjectRef::from_obj(&*plan)))
     });
     let passes = Controller::for_stream(watch.stream, watch.store)

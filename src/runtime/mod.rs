@@ -7,6 +7,7 @@ pub mod clock;
 pub mod controllers;
 pub mod http;
 pub mod leader;
+mod members;
 pub mod stores;
 pub mod telemetry;
 pub mod triggers;
@@ -33,6 +34,8 @@ use crate::reconcile::context::{Clock, Context};
 use crate::reconcile::fault::Faults;
 use crate::reconcile::in_flight::Exchanges;
 use crate::reconcile::live::LiveAccounts;
+use crate::reconcile::notifications::{self, Notifications};
+use crate::reconcile::seats::Seats;
 use crate::reconcile::services::Services;
 use crate::reconcile::tenure::Tenure;
 use crate::reconcile::traces::Traces;
@@ -146,7 +149,9 @@ pub async fn run(configuration: Configuration) -> Result<(), RunError> {
         live: LiveAccounts::default(),
         turns: Turns::new(configuration.concurrency),
         faults: Faults::default(),
+        notifications: Notifications::default(),
         polls: Semaphore::new(POLLS),
+        seats: Seats::default(),
         services: Services::default(),
         tenure: Tenure::default(),
         stopping: CancellationToken::new(),
@@ -237,6 +242,8 @@ async fn on_duty(
         })
     };
     let passes = controllers.abort_handle();
+    let no_more_notices = CancellationToken::new();
+    let notices = tokio::spawn(notifications::run(Arc::clone(ctx), no_more_notices.clone()));
     let kept = election.keep(&ctx.cluster, &clock, &mut held, &ctx.tenure, stop).await;
     let off_duty = clock.real_now();
     listed.abort();
@@ -246,6 +253,7 @@ async fn on_duty(
         ctx.tenure.ends();
         // Somebody else may be on duty in a moment: passes end where they are, exchanges are committed all the same.
         passes.abort();
+        notices.abort();
         finish(ctx, controllers).await;
         return Err(RunError::LeaseLost);
     }
@@ -260,6 +268,8 @@ async fn on_duty(
     };
     let finishing = async {
         finish(ctx, controllers).await;
+        no_more_notices.cancel();
+        let _ = notices.await;
         finished.cancel();
     };
     if tokio::join!(keeping, finishing).0 {

@@ -25,6 +25,7 @@ mod isolation;
 mod limits;
 mod listening;
 mod maloja;
+mod notifications;
 mod secrecy;
 mod soak;
 mod world;

@@ -5,6 +5,7 @@ mod address;
 mod private_addresses;
 mod request;
 mod retry_after;
+pub mod signature;
 
 pub use address::AllowedRanges;
 pub use request::{ANSWER_BYTES, Answer, GuardedClient, LISTING_BYTES, PAGE_BYTES, build_open_client, send};

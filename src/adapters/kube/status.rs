@@ -148,6 +148,18 @@ impl Cluster {
         let objects: Api<K> = Api::namespaced(self.client.clone(), &name.namespace);
         within_deadline("read the object", objects.get_opt(&name.name)).await
     }
+
+    /// The same for a cluster-scoped kind.
+    ///
+    /// # Errors
+    /// The API server does not answer, or forbids it.
+    pub async fn read_cluster_object_again<K>(&self, name: &ObjectName) -> Result<Option<K>, ClusterError>
+    where
+        K: Resource<Scope = kube::core::ClusterResourceScope, DynamicType = ()> + Clone + DeserializeOwned + Debug,
+    {
+        let objects: Api<K> = Api::all(self.client.clone());
+        within_deadline("read the object", objects.get_opt(&name.name)).await
+    }
 }
 
 #[cfg(test)]

@@ -27,7 +27,8 @@ pub use account_status::{
 };
 pub use account_target_status::{AccountTargetStatus, ForeignScrobbler, TargetState};
 pub use app::{
-    Notifications, Quota, QuotaHour, QuotaStatus, RefusedClientStatus, SpotifyApp, SpotifyAppSpec, SpotifyAppStatus,
+    NotificationWebhookState, NotificationWebhookStatus, Notifications, Quota, QuotaHour, QuotaStatus,
+    RefusedClientStatus, SpotifyApp, SpotifyAppSpec, SpotifyAppStatus,
 };
 pub use breaker::{
     AppCircuitBreaker, BreakerLimits, BreakerState, BreakerStatus, RateLimitStatus, TargetCircuitBreaker,

@@ -21,7 +21,7 @@ use super::pace::Rhythm;
 use super::problem::Problem;
 use super::schedule::{self, Due};
 use super::step::{Progress, RefreshOutcome};
-use super::{breaker, client, delivery, gap, open, refresh, request, token};
+use super::{breaker, client, delivery, gap, notification, open, refresh, request, seating, token};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::api::condition::whole_seconds;
@@ -29,6 +29,7 @@ use crate::api::v1alpha1::{GoDuration, SpotifyAccount, SpotifyAccountStatus, Syn
 use crate::domain::answer::ApiAnswer;
 use crate::domain::ledger::Ledger;
 use crate::domain::ledger_codec;
+use crate::domain::notice::Notice;
 use crate::domain::play::{Heard, Page};
 pub use announcements::Announcement;
 pub(in crate::plan) use authorization::AUTHORIZATION_LIFE;
@@ -44,6 +45,8 @@ pub struct Settled {
     pub worth_writing: bool,
     /// The Events to publish once the status is written.
     pub announcements: Vec<Announcement>,
+    /// What to tell the app's notification webhook once the status is written.
+    pub notice: Option<Notice>,
     /// When to look again, from now.
     pub requeue: SignedDuration,
     /// Somebody else has the token: the wait is [`contended_wait`] of real time instead, as claims are.
@@ -61,6 +64,7 @@ impl Settled {
             status,
             worth_writing: true,
             announcements: Vec::new(),
+            notice: None,
             requeue: SignedDuration::ZERO,
             contended: false,
             plays_wait: false,
@@ -105,6 +109,7 @@ pub fn settle(account: &SpotifyAccount, observed: &Observed, progress: &Progress
         status.failures = None;
         status.circuit_breaker = None;
     }
+    seating::settle(&mut status, observed);
     authorization::settle(&mut status, observed, progress, now);
     let keeping = settle_sync(&mut status, account, observed, progress, now);
     if verdict == Verdict::Suspended {
@@ -121,6 +126,7 @@ pub fn settle(account: &SpotifyAccount, observed: &Observed, progress: &Progress
     let token = progress.token_view(observed.token.as_ref());
     let is_in_use = token.is_none_or(|token| token::is_known(&status, token));
     conditions::expiry(&mut status, account, observed, is_in_use, seen, now);
+    let notice = notification::settle(&mut status, &before, account, observed, now);
     let observed =
         Observed { last_read: progress.read_time.or(observed.last_read), token: token.cloned(), ..observed.clone() };
     let settled = SpotifyAccount { status: Some(status.clone()), ..account.clone() };
@@ -130,6 +136,7 @@ pub fn settle(account: &SpotifyAccount, observed: &Observed, progress: &Progress
     let mut announcements = announcements::between(&before, &status);
     announcements.extend(announcements::gap(&before, &status));
     announcements.extend(announcements::put_back(&before, &status, &account.spec.token_secret_ref.name));
+    announcements.extend(seating::announcements(&before, &status, &observed));
     if account.spec.suspend && schedule::requested(account).is_some() {
         announcements.push(announcements::refused_while_suspended());
     }
@@ -151,7 +158,7 @@ pub fn settle(account: &SpotifyAccount, observed: &Observed, progress: &Progress
         (Some(RefreshOutcome::ClientAsked), _) => client::TELLING,
         _ => requeue(&settled, &observed, now),
     };
-    Settled { status, worth_writing, announcements, requeue, contended, plays_wait, keeping }
+    Settled { status, worth_writing, announcements, notice, requeue, contended, plays_wait, keeping }
 }
 
 /// The status of an account on its first visit, before anything is known.
@@ -322,7 +329,8 @@ fn requeue(account: &SpotifyAccount, observed: &Observed, now: Timestamp) -> Sig
     let warning = account.status.as_ref().and_then(|status| expiry::next_warning(status, now));
     // What `Synced` tells of a gap is over then.
     let gap = status.and_then(|status| gap::told_until(status.sync.as_ref()?)).filter(|end| *end > now);
-    let next = wake.into_iter().chain(patience).chain(warning).chain(gap).min().unwrap_or(Timestamp::MAX);
+    let notice = account.status.as_ref().and_then(|status| notification::next(status, account, observed));
+    let next = wake.into_iter().chain(patience).chain(warning).chain(gap).chain(notice).min().unwrap_or(Timestamp::MAX);
     next.duration_since(now).clamp(SHORTEST_SLEEP, LONGEST_SLEEP)
 }
 
