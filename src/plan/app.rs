@@ -44,10 +44,10 @@ pub fn settle(
     status
 }
 
-/// What changed between two statuses that people should hear of.
-pub fn announcement(before: &SpotifyAppStatus, after: &SpotifyAppStatus) -> Option<Announcement> {
-    let now = find_condition(&after.conditions, ConditionType::Ready)?;
-    let known = find_condition(&before.conditions, ConditionType::Ready);
+/// What changed between the conditions of two statuses of an app or a target that people should hear of.
+pub fn announcement(before: &[Condition], after: &[Condition]) -> Option<Announcement> {
+    let now = find_condition(after, ConditionType::Ready)?;
+    let known = find_condition(before, ConditionType::Ready);
     let warning = now.status == "False";
     let changed = known.map_or(warning, |known| known.status != now.status || known.reason != now.reason);
     changed.then(|| Announcement { warning, reason: now.reason.clone(), note: now.message.clone() })

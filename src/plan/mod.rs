@@ -6,6 +6,7 @@
 pub mod acceptance;
 pub mod app;
 pub mod attempt;
+pub mod batch;
 pub mod breaker;
 pub mod claim;
 pub mod client;
@@ -38,6 +39,8 @@ pub mod sign_in;
 pub mod slot;
 pub mod step;
 pub mod target;
+pub mod target_hold;
+pub mod target_standing;
 pub mod token;
 pub mod trace;
 

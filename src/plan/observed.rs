@@ -54,6 +54,19 @@ pub struct TargetEntry {
     pub holder: Option<ObjectName>,
     /// Whether a play of ours got through there since the last one whose second was taken.
     pub moved_on: bool,
+    /// What this process knows of the target besides its status.
+    pub view: TargetView,
+}
+
+/// What this process knows of a target besides the target's status.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TargetView {
+    /// A request is on its way that probes the target's open breaker.
+    pub probing: bool,
+    /// This account's was the last probe, and in vain.
+    pub probed_last: bool,
+    /// When the breaker closed, if this process closed it.
+    pub closed_time: Option<Timestamp>,
 }
 
 /// The journal as this process holds it.

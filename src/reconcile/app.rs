@@ -2,26 +2,25 @@
 
 use std::sync::Arc;
 
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::core::DeserializeGuard;
 use kube::{Resource as _, ResourceExt as _};
 
 use super::client;
 use super::context::Context;
 use super::notifications;
-use super::secret_access;
 use super::{Action, Error, failpoint, fault, unreadable};
 use crate::adapters::kube::ClusterError;
 use crate::adapters::kube::events::Announcement;
-use crate::api::secret::SecretUse;
-use crate::api::v1alpha1::{SecretKeyReference, SpotifyApp, SpotifyAppStatus};
+use crate::api::v1alpha1::{SpotifyApp, SpotifyAppStatus};
 use crate::domain::name::ObjectName;
 use crate::plan::client::Standing;
 use crate::plan::schedule::SECRET_POLL;
-use crate::plan::step::SecretTrouble;
 use crate::plan::{self, Lookup, notification};
 
 /// How often a status write is tried against newer versions of the app.
-const TRIES: usize = 8;
+pub(super) const TRIES: usize = 8;
 
 /// One pass over an app.
 pub async fn reconcile_app(guarded: Arc<DeserializeGuard<SpotifyApp>>, ctx: Arc<Context>) -> Result<Action, Error> {
@@ -120,32 +119,24 @@ async fn record(
 
 async fn announce(ctx: &Context, app: &SpotifyApp, status: &SpotifyAppStatus) {
     let before = app.status.clone().unwrap_or_default();
-    let mut about = app.object_ref(&());
-    about.resource_version = None;
-    let changes = [plan::app::announcement(&before, status), notification::announcement(&before, status)];
-    for plan::Announcement { warning, reason, note } in changes.into_iter().flatten() {
-        ctx.cluster.announce(&about, &Announcement { warning, reason, action: "Reconcile", note }).await;
+    let about = app.object_ref(&());
+    announce_change(ctx, about.clone(), &before.conditions, &status.conditions).await;
+    if let Some(change) = notification::announcement(&before, status) {
+        tell(ctx, about, change).await;
     }
 }
 
-/// Whether a Secret that an object refers to can be used.
-pub(super) async fn check(
-    ctx: &Context,
-    object: &ObjectName,
-    reference: Option<&SecretKeyReference>,
-    usage: SecretUse,
-) -> Result<(), SecretTrouble> {
-    let Some(reference) = reference else { return Ok(()) };
-    let secret = ObjectName::new(&object.namespace, &reference.name);
-    secret_access::credential(&ctx.cluster, &secret, &reference.key, usage).await.map(|_| ())
+/// Tells of what changed between the conditions of two statuses of an app or a target.
+pub(super) async fn announce_change(ctx: &Context, about: ObjectReference, before: &[Condition], after: &[Condition]) {
+    if let Some(change) = plan::app::announcement(before, after) {
+        tell(ctx, about, change).await;
+    }
 }
 
-/// A conflict means that the object changed: the watch brings it again.
-pub(super) fn written<T>(result: Result<T, ClusterError>) -> Result<(), Error> {
-    match result {
-        Ok(_) | Err(ClusterError::Conflict { .. } | ClusterError::NotFound { .. }) => Ok(()),
-        Err(source) => Err(Error::Cluster(source)),
-    }
+async fn tell(ctx: &Context, about: ObjectReference, change: plan::Announcement) {
+    let plan::Announcement { warning, reason, note } = change;
+    let about = ObjectReference { resource_version: None, ..about };
+    ctx.cluster.announce(&about, &Announcement { warning, reason, action: "Reconcile", note }).await;
 }
 
 /// A Secret that is missing or wrong is looked at again within a minute; else the watch tells.

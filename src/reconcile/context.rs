@@ -15,6 +15,7 @@ use super::live::LiveAccounts;
 use super::notifications::Notifications;
 use super::seats::Seats;
 use super::services::Services;
+use super::standings::Standings;
 use super::tenure::Tenure;
 use super::traces::Traces;
 use super::turns::Turns;
@@ -50,6 +51,8 @@ pub trait Catalogue: Send + Sync {
     fn is_filled(&self) -> bool;
     /// Waits until everything has been listed once.
     fn wait_until_listed(&self) -> futures::future::BoxFuture<'_, ()>;
+    /// Every target.
+    fn targets(&self) -> Vec<Arc<ScrobbleTarget>>;
     /// Every account that a predicate holds for.
     fn accounts(&self, wanted: &dyn Fn(&SpotifyAccount) -> bool) -> Vec<Arc<SpotifyAccount>>;
     /// Every app that a predicate holds for.
@@ -80,6 +83,8 @@ pub struct Context {
     pub traces: Traces,
     /// What is known of the client credentials of apps.
     pub clients: Clients,
+    /// What is known of targets as a whole.
+    pub standings: Standings,
     /// What this process remembers of accounts.
     pub live: LiveAccounts,
     /// Bounds how many accounts are worked on at a time, fairly between apps.

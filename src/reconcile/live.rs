@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 
+use super::standings::OwnKeys;
 use crate::adapters::kube::secrets::SecretContent;
 use crate::adapters::targets::Keys;
 use crate::api::v1alpha1::{NamespacedReference, SpotifyAccount, SpotifyAccountStatus};
@@ -38,6 +39,8 @@ pub struct LiveCredentials {
     pub target_generation: Option<i64>,
     /// The keys.
     pub keys: Keys,
+    /// Those of the target's own, and what names their versions.
+    pub(super) own: OwnKeys,
     /// Names the Secrets' versions, where the service can be asked about their values.
     pub id: Option<String>,
 }
@@ -226,7 +229,7 @@ mod tests {
             let listener = values.next().flatten();
             let keys = Keys { listener, own: values.flatten().collect() };
             let target_ref = NamespacedReference { name: "target".to_owned(), namespace: None };
-            LiveCredentials { target_ref, target_generation: None, keys, id: None }
+            LiveCredentials { target_ref, target_generation: None, keys, own: OwnKeys::default(), id: None }
         };
         let full = [Some("a"), Some("b"), Some("c"), Some("d")];
         assert!(with(full).same_values(&with(full)));

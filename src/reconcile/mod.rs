@@ -29,6 +29,7 @@ pub mod seats;
 pub mod secret_access;
 mod serve;
 pub mod services;
+pub mod standings;
 mod store;
 mod target;
 pub mod tenure;

@@ -11,6 +11,7 @@ mod members;
 pub mod stores;
 pub mod telemetry;
 pub mod triggers;
+mod watches;
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -37,6 +38,7 @@ use crate::reconcile::live::LiveAccounts;
 use crate::reconcile::notifications::{self, Notifications};
 use crate::reconcile::seats::Seats;
 use crate::reconcile::services::Services;
+use crate::reconcile::standings::Standings;
 use crate::reconcile::tenure::Tenure;
 use crate::reconcile::traces::Traces;
 use crate::reconcile::turns::Turns;
@@ -127,6 +129,7 @@ pub async fn run(configuration: Configuration) -> Result<(), RunError> {
     let cluster = Cluster::new(client.clone(), configuration.election.holder.clone());
     let ctx = Arc::new(Context {
         clients: Clients::default(),
+        standings: Standings::default(),
         cluster: cluster.clone(),
         spotify: Spotify::new(
             build_open_client().map_err(RunError::Certificates)?,

@@ -141,6 +141,12 @@ impl Catalogue for StoreCatalogue {
         .boxed()
     }
 
+    fn targets(&self) -> Vec<Arc<ScrobbleTarget>> {
+        let scopes = self.stores().map(|stores| stores.scopes.as_slice()).unwrap_or_default();
+        let state = scopes.iter().flat_map(|scope| scope.targets.state());
+        state.filter_map(|guarded| guarded.0.as_ref().ok().cloned().map(Arc::new)).collect()
+    }
+
     fn accounts(&self, wanted: &dyn Fn(&SpotifyAccount) -> bool) -> Vec<Arc<SpotifyAccount>> {
         let scopes = self.stores().map(|stores| stores.scopes.as_slice()).unwrap_or_default();
         matching(scopes.iter().map(|scope| &scope.accounts), wanted)

@@ -25,7 +25,7 @@ pub use account_status::{
     AuthorizationFlow, AuthorizationStatus, FailureStatus, FailureType, HistoryEntry, HistoryOutcome, MembershipStatus,
     NotificationStatus, SpotifyAccountStatus, SyncStatus, TokenStatus,
 };
-pub use account_target_status::{AccountTargetStatus, ForeignScrobbler, TargetState};
+pub use account_target_status::{AccountTargetStatus, BreakerOwner, ForeignScrobbler, TargetState};
 pub use app::{
     NotificationWebhookState, NotificationWebhookStatus, Notifications, Quota, QuotaHour, QuotaStatus,
     RefusedClientStatus, SpotifyApp, SpotifyAppSpec, SpotifyAppStatus,

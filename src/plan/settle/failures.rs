@@ -141,7 +141,7 @@ pub(super) fn limits_by(app: Option<&SpotifyApp>) -> BreakerLimits {
 }
 
 /// The next attempt is never shown earlier than it is made.
-pub(super) fn round_up(time: Timestamp) -> k8s_openapi::apimachinery::pkg::apis::meta::v1::Time {
+pub(in crate::plan) fn round_up(time: Timestamp) -> k8s_openapi::apimachinery::pkg::apis::meta::v1::Time {
     whole_seconds(time.saturating_add(jiff::SignedDuration::from_millis(999)).unwrap_or(time))
 }
 

@@ -26,6 +26,7 @@ mod refreshes;
 mod refused_tokens;
 mod seatings;
 mod seats;
+mod standings;
 mod states;
 mod stops;
 mod times;

@@ -18,7 +18,7 @@ use crate::domain::listener::Listener;
 use crate::domain::name::ObjectName;
 use crate::domain::play::{Heard, Page};
 use crate::plan::client::{ClientVersion, Standing};
-use crate::plan::observed::{ClientView, Duty, JournalView, TargetEntry};
+use crate::plan::observed::{ClientView, Duty, JournalView, TargetEntry, TargetView};
 use crate::plan::seating::{InForce, Seating};
 use crate::plan::step::{Credentials, RefreshOutcome, SecretTrouble};
 use crate::plan::{Lookup, Observed, Progress, Settings, TokenView};
@@ -85,6 +85,7 @@ pub(super) fn around(account: &SpotifyAccount) -> Observed {
             credentials_id: None,
             holder: None,
             moved_on: false,
+            view: TargetView::default(),
         }
     });
     Observed {
