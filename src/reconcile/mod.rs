@@ -94,7 +94,10 @@ pub enum Error {
     },
     /// All deadlines of a pass added up to more than one pass may take.
     #[error("a pass took too long and was cut off")]
-    Overdue,
+    Overdue {
+        /// How long to wait before the next try.
+        wait: Duration,
+    },
 }
 
 impl Error {
@@ -105,7 +108,7 @@ impl Error {
             Self::Contended => "contended",
             Self::OffDuty => "off_duty",
             Self::Panicked { .. } => "panicked",
-            Self::Overdue => "overdue",
+            Self::Overdue { .. } => "overdue",
         }
     }
 }
@@ -152,8 +155,7 @@ fn party(account: &SpotifyAccount, name: &ObjectName) -> turns::Party {
 pub fn after_error<K: Resource>(_object: Arc<K>, error: &Error, _ctx: Arc<Context>) -> Action {
     let wait = match error {
         Error::Cluster(_) | Error::Contended | Error::OffDuty => FIRST_RETRY,
-        Error::Overdue => FIRST_RETRY * 12,
-        Error::Panicked { wait, .. } => *wait,
+        Error::Panicked { wait, .. } | Error::Overdue { wait } => *wait,
     };
     Action::requeue(wait)
 }

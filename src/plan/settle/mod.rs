@@ -24,8 +24,8 @@ use super::step::{Progress, RefreshOutcome};
 use super::{breaker, client, delivery, gap, notification, open, refresh, request, seating, token};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use crate::api::condition::{Reason, whole_seconds};
-use crate::api::v1alpha1::{FailureType, GoDuration, SpotifyAccount, SpotifyAccountStatus, SyncStatus};
+use crate::api::condition::whole_seconds;
+use crate::api::v1alpha1::{GoDuration, SpotifyAccount, SpotifyAccountStatus, SyncStatus};
 use crate::domain::answer::ApiAnswer;
 use crate::domain::ledger::Ledger;
 use crate::domain::ledger_codec;
@@ -34,7 +34,7 @@ use crate::domain::play::{Heard, Page};
 pub use announcements::Announcement;
 pub(in crate::plan) use authorization::AUTHORIZATION_LIFE;
 pub(in crate::plan) use failures::round_up;
-pub use panicked::{panicked, rest};
+pub use panicked::{CutOff, cut_off, rest};
 pub use verdict::Verdict;
 
 /// What a pass comes to.
@@ -183,7 +183,7 @@ pub fn unreadable(generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
 /// The conditions of an object of another kind, after a pass over it panicked at `place`.
 pub fn faulty(generation: Option<i64>, place: &str, now: Timestamp) -> Vec<Condition> {
     let message = format!("a fault of the operator at {place}; the operator tries again by itself; please report it");
-    let problem = Problem::passing(Reason::InternalError, FailureType::Unknown, message);
+    let problem = Problem::of(Failure::PassPanicked, message);
     let mut conditions = Vec::new();
     super::app::ready(&mut conditions, generation, Some(&problem), "", now);
     conditions
