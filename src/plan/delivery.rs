@@ -9,7 +9,7 @@ use super::observed::{Observed, TargetEntry};
 use super::open::{self, OpenPlay, Sources, open_plays, sent_time};
 pub use super::open::{is_first_read, ledger};
 use super::step::{Batch, Progress, Step, TargetProgress};
-use super::{acceptance, foreign, reference, schedule, target_hold};
+use super::{acceptance, failure, foreign, reference, schedule, target_hold};
 use crate::api::condition::Reason;
 use crate::api::v1alpha1::{
     AccountTarget, AccountTargetStatus, ScrobbleTarget, SpotifyAccount, SpotifyAccountStatus, TargetState,
@@ -334,17 +334,7 @@ fn is_misused(target: &AccountTargetStatus) -> bool {
 
 /// Whether a target's reason speaks of its Secret.
 pub(super) fn is_for_its_secret(reason: Option<&str>) -> bool {
-    matches!(
-        reason.and_then(Reason::from_name),
-        Some(
-            Reason::SecretNotFound
-                | Reason::SecretKeyMissing
-                | Reason::SecretInvalid
-                | Reason::SecretNotLabelled
-                | Reason::SecretImmutable
-                | Reason::SecretWriteForbidden
-        )
-    )
+    reason.and_then(Reason::from_name).is_some_and(failure::is_about_secret)
 }
 
 /// Whether a delivery means that the target has the play or never will: no other answer ends the play's wait.

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::budget::Portion;
+use super::seating::Seating;
 use super::step::SecretTrouble;
-use crate::api::v1alpha1::{ScrobblePlan, ScrobbleTarget, SpotifyApp};
+use crate::api::v1alpha1::{ScrobbleTarget, SpotifyApp};
 use crate::domain::journal::Journal;
 use crate::domain::name::ObjectName;
 use crate::domain::play::Page;
@@ -30,6 +32,10 @@ pub struct Settings {
     pub refresh_buffer: SignedDuration,
     /// The shortest time between two reads of one account.
     pub minimum_interval: SignedDuration,
+    /// So many calls of one app may be sent to the Web API in 30 seconds.
+    pub app_requests_per_30s: u32,
+    /// The shortest time between two requests of one account that are granted.
+    pub minimum_request_interval: SignedDuration,
 }
 
 /// A target entry of the account, with what it refers to.
@@ -149,8 +155,8 @@ pub struct Observed {
     pub app_name: ObjectName,
     /// Its client credentials.
     pub client: ClientView,
-    /// The plan that the account names.
-    pub plan: Option<Lookup<ScrobblePlan>>,
+    /// The account's place in the plan that it names, or in what that falls back to.
+    pub seating: Seating,
     /// The account's targets, in the order of the spec.
     pub targets: Vec<TargetEntry>,
     /// The older account that holds this account's token Secret, if there is one.
@@ -167,4 +173,8 @@ pub struct Observed {
     pub duty: Duty,
     /// The operator's own bounds.
     pub settings: Settings,
+    /// What the call budget of the app's quota group leaves of the account's reads.
+    pub portion: Portion,
+    /// Whether that budget is too small for what the accounts of the group wish.
+    pub short_of_calls: bool,
 }

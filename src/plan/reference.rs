@@ -1,16 +1,17 @@
 //! References: whether what an account names exists and may be used.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::core::{Selector, SelectorExt as _};
 
+use super::failure::Failure;
 use super::observed::{Lookup, Observed, TargetEntry};
 use super::problem::Problem;
-use crate::api::condition::Reason;
 use crate::api::v1alpha1::{
-    AccountTarget, AllowedNamespaces, NamespacesFrom, PlanNamespaces, PlanNamespacesFrom, ScrobbleTarget,
+    AccountTarget, AllowedNamespaces, NamespacesFrom, PlanNamespaces, PlanNamespacesFrom, ScrobblePlan, ScrobbleTarget,
     SpotifyAccount, SpotifyApp, TargetType,
 };
 use crate::domain::name::ObjectName;
@@ -30,14 +31,14 @@ pub fn shared_app<'a>(
     let own = name.namespace == namespace;
     match app {
         Lookup::Found(app) if own || allows(&app.spec.allowed_namespaces, labels) => Ok(app),
-        Lookup::Unreadable if own => Err(Problem::configuration(
-            Reason::ObjectUnreadable,
+        Lookup::Unreadable if own => Err(Problem::of(
+            Failure::ObjectUnreadable,
             format!(
                 "SpotifyApp {name} was written for another version of the schema: upgrade the operator or correct it"
             ),
         )),
-        Lookup::Missing if own => Err(Problem::configuration(
-            Reason::AppNotFound,
+        Lookup::Missing if own => Err(Problem::of(
+            Failure::AppNotFound,
             format!("SpotifyApp {name} does not exist: create it or name another in spec.appRef"),
         )),
         _ => Err(not_allowed(&format!("SpotifyApp {name}"), "spec.appRef")),
@@ -74,14 +75,14 @@ pub fn target<'a>(entry: &'a TargetEntry, observed: &Observed) -> Result<&'a Scr
         Lookup::Found(target) if own || allows(&target.spec.allowed_namespaces, observed.namespace_labels.as_ref()) => {
             Ok(target)
         }
-        Lookup::Unreadable if own => Err(Problem::target(
-            Reason::ObjectUnreadable,
+        Lookup::Unreadable if own => Err(Problem::of(
+            Failure::ObjectUnreadable,
             format!(
                 "ScrobbleTarget {name} was written for another version of the schema: upgrade the operator or correct it"
             ),
         )),
-        Lookup::Missing if own => Err(Problem::target(
-            Reason::TargetNotFound,
+        Lookup::Missing if own => Err(Problem::of(
+            Failure::TargetNotFound,
             format!(
                 "ScrobbleTarget {name} does not exist: create it or name another in the targetRef of entry {}",
                 entry.entry
@@ -100,7 +101,7 @@ pub fn deliverable<'a>(
     let found = self::target(entry, observed)?;
     match contradiction(target, found.spec.target_type) {
         None => Ok(found),
-        Some(message) => Err(Problem::target(Reason::ConfigurationInvalid, message)),
+        Some(message) => Err(Problem::of(Failure::EntryContradictory, message)),
     }
 }
 
@@ -118,21 +119,26 @@ fn contradiction(target: &AccountTarget, kind: TargetType) -> Option<String> {
     }
 }
 
-/// Whether the plan that the account names may be used.
-pub fn plan(observed: &Observed, name: &str) -> Result<(), Problem> {
-    match &observed.plan {
-        None => Ok(()),
-        Some(Lookup::Found(plan)) if plan_allows(&plan.spec.allowed_namespaces, observed.namespace_labels.as_ref()) => {
-            Ok(())
-        }
-        Some(_) => Err(not_allowed(&format!("ScrobblePlan {name}"), "spec.plan")),
+/// A plan, if accounts of a namespace with these labels may use it.
+pub fn shared_plan<'a>(
+    plan: &'a Lookup<ScrobblePlan>,
+    labels: Option<&BTreeMap<String, String>>,
+) -> Option<&'a Arc<ScrobblePlan>> {
+    match plan {
+        Lookup::Found(plan) if plan_allows(&plan.spec.allowed_namespaces, labels) => Some(plan),
+        _ => None,
     }
+}
+
+/// The plan that an account names may not be used.
+pub fn plan_not_allowed(name: &str) -> Problem {
+    not_allowed(&format!("ScrobblePlan {name}"), "spec.plan")
 }
 
 /// One message whether the object is missing or not shared: nobody learns what other namespaces hold.
 fn not_allowed(object: &str, field: &str) -> Problem {
-    Problem::configuration(
-        Reason::ReferenceNotAllowed,
+    Problem::of(
+        Failure::ReferenceNotAllowed,
         format!(
             "{object} does not exist or is not shared with this namespace: ask its owner to allow it, or change {field}"
         ),

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use url::Url;
 
 use super::app::ready;
+use super::failure::Failure;
 use super::problem::Problem;
 use super::step::SecretTrouble;
 use super::target_standing::Standing;
@@ -33,8 +34,8 @@ pub fn settle(
     let problem = match (secrets, &url) {
         (Err(SecretTrouble::Cluster), _) if service.is_some() => service,
         (Err(trouble), _) => Some(Problem::secret("the target's Secret", trouble)),
-        (Ok(()), None) => Some(Problem::target(
-            Reason::ConfigurationInvalid,
+        (Ok(()), None) => Some(Problem::of(
+            Failure::TargetUrlUnreadable,
             "spec.url cannot be read as a URL: write it as https://host/path".to_owned(),
         )),
         (Ok(()), Some(_)) => service,

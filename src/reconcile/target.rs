@@ -8,7 +8,7 @@ use kube::{Resource as _, ResourceExt as _};
 
 use super::app::{TRIES, announce_change};
 use super::context::Context;
-use super::{Action, Error, credentials, unreadable};
+use super::{Action, Error, credentials, failpoint, fault, unreadable};
 use crate::adapters::kube::ClusterError;
 use crate::api::v1alpha1::{ScrobbleTarget, ScrobbleTargetStatus};
 use crate::domain::name::ObjectName;
@@ -21,14 +21,17 @@ pub async fn reconcile_target(
     guarded: Arc<DeserializeGuard<ScrobbleTarget>>,
     ctx: Arc<Context>,
 ) -> Result<Action, Error> {
+    fault::guarded("ScrobbleTarget", &guarded, &ctx, pass(&guarded, &ctx)).await
+}
+
+async fn pass(guarded: &DeserializeGuard<ScrobbleTarget>, ctx: &Arc<Context>) -> Result<Action, Error> {
     let target = match &guarded.0 {
         Ok(target) => target,
         Err(invalid) => {
-            return unreadable::report::<ScrobbleTarget>(&ctx, &invalid.metadata)
-                .await
-                .map(|()| Action::await_change());
+            return unreadable::report::<ScrobbleTarget>(ctx, &invalid.metadata).await.map(|()| Action::await_change());
         }
     };
+    failpoint::reached_by("target", &target.name_any()).await;
     let name = ObjectName::new(target.namespace().unwrap_or_default(), target.name_any());
     let users = ctx.catalogue.accounts(&|account| {
         let namespace = account.namespace().unwrap_or_default();
@@ -37,17 +40,15 @@ pub async fn reconcile_target(
         })
     });
     let accounts = i32::try_from(users.len()).unwrap_or(i32::MAX);
-    let keys = credentials::own_keys(&ctx, &name, target).await;
+    let keys = credentials::own_keys(ctx, &name, target).await;
     if let Ok(keys) = &keys {
         ctx.standings.looked_at(target, keys, accounts, ctx.clock.now());
     }
     let secrets = keys.map(|_| ());
-    record(&ctx, target, |target, standing| {
-        plan::target::settle(target, &secrets, standing, accounts, ctx.clock.now())
-    })
-    .await?;
+    record(ctx, target, |target, standing| plan::target::settle(target, &secrets, standing, accounts, ctx.clock.now()))
+        .await?;
     let standing = ctx.standings.standing(target);
-    Ok(next(&ctx, secrets.is_err() || standing.breaker.is_some(), &standing))
+    Ok(next(ctx, secrets.is_err() || standing.breaker.is_some(), &standing))
 }
 
 /// Tells in a target's status what was just learned about its service.

@@ -11,11 +11,12 @@ use crate::api::v1alpha1::{
 use crate::domain::answer::{Delivery, Submission, Trouble};
 use crate::domain::name::ObjectName;
 use crate::plan::delivery::{RATE_LIMITED_WAIT, REFUSED_WAIT, final_mark, is_about_the_play, is_for_its_secret};
+use crate::plan::failure::Failure;
 use crate::plan::observed::{Observed, TargetEntry};
 use crate::plan::pace::Bounds;
 use crate::plan::problem::Problem;
 use crate::plan::step::{Progress, SecretTrouble, TargetProgress};
-use crate::plan::{breaker, foreign, reference, schedule, target_hold};
+use crate::plan::{breaker, failure, foreign, reference, schedule, target_hold};
 
 /// How long a target is left alone where a listener's day is full.
 const DAILY_LIMIT_WAIT: SignedDuration = SignedDuration::from_hours(24);
@@ -145,8 +146,8 @@ fn answered(
         Delivery::Accepted | Delivery::AlreadyThere | Delivery::Never { .. } => clear(state),
         Delivery::CredentialsRefused | Delivery::ClientRefused { .. } => refuse(state, answer, entry, found, now),
         Delivery::Suspended => {
-            let gone = "the receiver answered 410 Gone: change or remove the target";
-            stop(state, TargetState::Suspended, Reason::TargetSuspended, gone, now);
+            let gone = &told("the receiver answered 410 Gone", Failure::TargetGone);
+            stop(state, TargetState::Suspended, Failure::TargetGone, gone, now);
         }
         Delivery::NotNow { trouble: Trouble::SecondTaken, .. } => {
             clear(state);
@@ -196,7 +197,7 @@ fn checked(
         Delivery::CredentialsRefused | Delivery::ClientRefused { .. } => refuse(state, answer, entry, found, now),
         Delivery::Never { reason } => {
             let message = format!("ScrobbleTarget {}: {reason}", entry.name);
-            stop(state, TargetState::Failing, Reason::ConfigurationInvalid, &message, now);
+            stop(state, TargetState::Failing, Failure::TargetMisused, &message, now);
         }
         // It does not say; a delivery will.
         Delivery::NotNow { .. } | Delivery::Unknown(_) | Delivery::Suspended => return,
@@ -214,7 +215,7 @@ fn refuse(
 ) {
     if let Delivery::ClientRefused { reason } = answer {
         let message = format!("{reason}: whoever owns ScrobbleTarget {} must correct its keys", entry.name);
-        return stop(state, TargetState::Failing, Reason::ClientCredentialsInvalid, &message, now);
+        return stop(state, TargetState::Failing, Failure::TargetKeysRefused, &message, now);
     }
     let whose = match found.spec.target_type.credentials_key() {
         Some(_) => "the service refuses the listener's credentials: replace them in the Secret of credentialsRef",
@@ -222,7 +223,7 @@ fn refuse(
             "the receiver refuses the target's signature: its owner must correct the Secret of webhook.signingKeyRef, or the receiver"
         }
     };
-    stop(state, TargetState::Unauthorized, Reason::TargetUnauthorized, whose, now);
+    stop(state, TargetState::Unauthorized, Failure::TargetCredentialsRefused, whose, now);
 }
 
 fn is_refusal(answer: &Delivery) -> bool {
@@ -275,14 +276,14 @@ fn postpone(state: &mut AccountTargetStatus, now: Timestamp) {
     if state.state == TargetState::Healthy || is_postponed(state) || target_hold::is_held(Some(state)) {
         target_hold::release(state);
         state.state = TargetState::Failing;
-        state.reason = Some(Reason::NetworkError.as_str().to_owned());
+        state.reason = Some(Failure::TargetSecretUnread.facts().reason.into());
         state.message = Some("its Secret could not be read: the API server does not answer".to_owned());
         state.next_attempt_time = Some(whole_seconds(now + breaker::FIRST_WAIT));
     }
 }
 
 fn is_postponed(state: &AccountTargetStatus) -> bool {
-    state.reason.as_deref() == Some(Reason::NetworkError.as_str())
+    state.reason.as_deref() == Some(Failure::TargetSecretUnread.facts().reason.as_str())
 }
 
 /// Whether the reason is what objects say, which was looked at just now. A service's own word has a next attempt.
@@ -296,7 +297,7 @@ fn is_for_its_spec(state: &AccountTargetStatus) -> bool {
 fn idle(state: &mut AccountTargetStatus, holder: &ObjectName) {
     clear(state);
     state.state = TargetState::Idle;
-    state.reason = Some(Reason::DuplicateListener.as_str().to_owned());
+    state.reason = Some(Failure::DuplicateListener.facts().reason.into());
     state.message = Some(format!(
         "the older SpotifyAccount {holder} delivers the same listener's plays there with the same credentials: remove this entry, or that account"
     ));
@@ -306,7 +307,7 @@ fn idle(state: &mut AccountTargetStatus, holder: &ObjectName) {
 fn hold(state: &mut AccountTargetStatus, target: &ObjectName) {
     clear(state);
     state.state = TargetState::Suspended;
-    state.reason = Some(Reason::ForeignScrobbler.as_str().to_owned());
+    state.reason = Some(Failure::ForeignScrobbler.facts().reason.into());
     state.message = Some(format!(
         "somebody else scrobbles the same plays there, perhaps Last.fm's own link to Spotify: remove that link and request a read, or have lastFm.onForeignScrobbler of ScrobbleTarget {target} set to Send; plays wait until then"
     ));
@@ -316,14 +317,14 @@ fn hold(state: &mut AccountTargetStatus, target: &ObjectName) {
 fn wait(state: &mut AccountTargetStatus, why: &str, wait: SignedDuration, now: Timestamp) {
     let until = round_up(now.saturating_add(wait).unwrap_or(Timestamp::MAX));
     state.state = TargetState::Failing;
-    state.reason = Some(Reason::RateLimited.as_str().to_owned());
+    state.reason = Some(Failure::TargetLimited.facts().reason.into());
     state.message = Some(format!("{why}: plays wait until {:.0}", until.0));
     state.next_attempt_time = Some(until);
 }
 
-fn stop(state: &mut AccountTargetStatus, stopped: TargetState, reason: Reason, message: &str, now: Timestamp) {
+fn stop(state: &mut AccountTargetStatus, stopped: TargetState, failure: Failure, message: &str, now: Timestamp) {
     state.state = stopped;
-    state.reason = Some(reason.as_str().to_owned());
+    state.reason = Some(failure.facts().reason.into());
     state.message = Some(message.to_owned());
     state.consecutive_failures = state.consecutive_failures.saturating_add(1);
     state.next_attempt_time = Some(whole_seconds(now + REFUSED_WAIT));
@@ -339,14 +340,10 @@ fn fail(
 ) {
     state.consecutive_failures = state.consecutive_failures.saturating_add(1);
     let longest = Bounds::of(account, observed).longest;
-    let refused = matches!(trouble, Trouble::AddressRefused | Trouble::UrlRefused(_));
-    let reason = if refused { Reason::AddressRefused } else { Reason::TargetFailing };
-    state.reason = Some(reason.as_str().to_owned());
+    let failure = Failure::of_target(trouble);
+    state.reason = Some(failure.facts().reason.into());
     state.message = Some(match trouble {
-        Trouble::AddressRefused => {
-            "the target's address is private: use a public one, or allow its range with --allow-private-targets"
-                .to_owned()
-        }
+        Trouble::AddressRefused => told("the target's address is private", failure),
         other => format!("the last delivery failed: {other}"),
     });
     let failures = state.consecutive_failures;
@@ -361,15 +358,19 @@ fn fail(
     state.circuit_breaker = opened;
 }
 
+fn told(what: &str, failure: Failure) -> String {
+    format!("{what}: {}", failure.facts().remedy)
+}
+
 fn problem_of(state: &AccountTargetStatus) -> Option<Problem> {
     let reason = state.reason.as_deref().and_then(Reason::from_name)?;
     let message = format!("target {}: {}", state.name, state.message.as_deref().unwrap_or("it fails"));
-    let passes = matches!(reason, Reason::TargetFailing | Reason::NetworkError | Reason::RateLimited);
+    let passes = failure::passes(reason);
     match state.state {
         TargetState::Healthy => None,
         TargetState::Failing if passes => None,
         TargetState::CircuitOpen if passes || target_hold::is_held(Some(state)) => {
-            Some(Problem { stalled: false, ..Problem::target(Reason::TargetFailing, message) })
+            Some(Problem::of(Failure::TargetTrouble, message))
         }
         _ => Some(Problem::target(reason, message)),
     }
