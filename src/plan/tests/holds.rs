@@ -170,8 +170,10 @@ fn a_look_at_a_key_is_no_proof_that_a_service_takes_plays() {
     world.forget();
     world.now = open().next_probe().unwrap() + seconds(1);
     world.pages.then = ApiAnswer::Failed(Trouble::Timeout);
-    world.run_for(seconds(5));
-    println!("{:?} {:?}", world.passes, world.status().targets);
+    // The read that is due as well comes first, and tells nothing.
+    world.pass();
+    world.now += seconds(1);
+    world.pass();
     assert_eq!(world.count(|deed| matches!(deed, Deed::Verified(_))), 0);
     assert_eq!(world.count(|deed| matches!(deed, Deed::Sent { .. })), 1);
 }

@@ -37,7 +37,7 @@ impl World {
     }
 
     /// Waits until every account is as wanted.
-    async fn wait_everybody(
+    async fn wait_every_account(
         &self,
         what: &str,
         wanted: impl Fn(&SpotifyAccountStatus) -> bool,
@@ -98,7 +98,7 @@ async fn thirty_accounts_of_a_service_that_is_down_cost_it_a_handful_of_requests
     assert_eq!(told(&status, ConditionType::CircuitOpen), ("True", "CircuitOpen"));
     assert_eq!(told(&status, ConditionType::Stalled), ("", ""));
     assert_eq!(status.circuit_breaker.as_ref().unwrap().state, BreakerState::Open);
-    for status in world.wait_everybody("everybody to be told", is_held).await {
+    for status in world.wait_every_account("everybody to be told", is_held).await {
         let entry = &status.targets[0];
         assert_eq!((entry.state, entry.reason.as_deref()), (TargetState::CircuitOpen, Some("TargetFailing")));
         assert!(entry.next_attempt_time.is_some() && entry.consecutive_failures <= 1, "{entry:?}");
@@ -132,7 +132,7 @@ async fn thirty_accounts_of_a_service_that_is_down_cost_it_a_handful_of_requests
     let mark = world.mark().await;
     world.hook_answers("hook", 204).await;
     let is_clean = |status: &SpotifyAccountStatus| totals(1, 0)(status) && ready(status) == ("True", "Succeeded");
-    for status in world.wait_everybody("everybody to be served", is_clean).await {
+    for status in world.wait_every_account("everybody to be served", is_clean).await {
         let entry = &status.targets[0];
         assert_eq!((entry.state, entry.consecutive_failures), (TargetState::Healthy, 0));
         assert_eq!((&entry.circuit_breaker, entry.circuit_breaker_of, &entry.message), (&None, None, &None));
@@ -171,7 +171,7 @@ async fn keys_of_a_target_that_are_refused_are_found_out_by_one_request_and_take
     let status = world.wait_trips("fm", 1).await;
     assert_eq!(told(&status, ConditionType::Ready), ("False", "ClientCredentialsInvalid"));
     assert_eq!(told(&status, ConditionType::Stalled), ("True", "ClientCredentialsInvalid"));
-    for status in world.wait_everybody("everybody to be told", is_held).await {
+    for status in world.wait_every_account("everybody to be told", is_held).await {
         let entry = &status.targets[0];
         assert_eq!((entry.reason.as_deref(), entry.consecutive_failures), (Some("ClientCredentialsInvalid"), 0));
         assert_eq!(ready(&status), ("False", "TargetFailing"), "no listener is to blame");
@@ -184,7 +184,7 @@ async fn keys_of_a_target_that_are_refused_are_found_out_by_one_request_and_take
     assert!(asked + scrobbled <= trips, "one request finds out, and one a probe: {asked} {scrobbled} {trips}");
     put("lastfm-shared-secret").await;
     let is_clean = |status: &SpotifyAccountStatus| totals(1, 0)(status) && ready(status) == ("True", "Succeeded");
-    world.wait_everybody("everybody to be served", is_clean).await;
+    world.wait_every_account("everybody to be served", is_clean).await;
     world.wait_target("fm", "a target that is well", is_well).await;
     for name in names() {
         assert_eq!(world.script.scrobbles(&name).await.unwrap().len(), 1, "{name}");
