@@ -37,7 +37,7 @@ fn notice() -> Notice {
 }
 
 async fn server(answer: ResponseTemplate) -> MockServer {
-    let server = MockServer::start().await;
+    let server = MockServer::builder().start().await;
     Mock::given(any()).respond_with(answer).mount(&server).await;
     server
 }
