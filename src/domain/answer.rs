@@ -21,6 +21,13 @@ pub enum Trouble {
     UrlRefused(&'static str),
     /// An HTTP status that stands for trouble on the other side.
     Status(u16),
+    /// The same, with `Retry-After`.
+    Busy {
+        /// The status.
+        status: u16,
+        /// How long the other side asks to be left alone.
+        retry_after: SignedDuration,
+    },
     /// An answer in a form that nobody promised.
     Unreadable,
     /// An answer larger than is read.
@@ -47,7 +54,7 @@ impl fmt::Display for Trouble {
             Self::Cut => formatter.write_str("the connection ended before the answer did"),
             Self::AddressRefused => formatter.write_str("the address is private and not allowed"),
             Self::UrlRefused(problem) => write!(formatter, "the URL cannot be used: {problem}"),
-            Self::Status(status) => write!(formatter, "HTTP status {status}"),
+            Self::Status(status) | Self::Busy { status, .. } => write!(formatter, "HTTP status {status}"),
             Self::Unreadable => formatter.write_str("an answer that cannot be read"),
             Self::TooLarge => formatter.write_str("an answer that is too large"),
             Self::RateLimited => formatter.write_str("the service asks to wait"),
@@ -61,6 +68,11 @@ impl fmt::Display for Trouble {
 }
 
 impl Trouble {
+    /// An HTTP status that stands for trouble, with the wait that the answer asks for, if it does.
+    pub fn of_status(status: u16, retry_after: Option<SignedDuration>) -> Self {
+        retry_after.map_or(Self::Status(status), |retry_after| Self::Busy { status, retry_after })
+    }
+
     /// Whether the other side certainly did not act: nothing was sent.
     pub fn was_not_sent(&self) -> bool {
         matches!(self, Self::Unreachable | Self::AddressRefused | Self::UrlRefused(_))

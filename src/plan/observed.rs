@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::budget::Portion;
 use super::seating::Seating;
 use super::step::SecretTrouble;
 use crate::api::v1alpha1::{ScrobbleTarget, SpotifyApp};
@@ -31,6 +32,10 @@ pub struct Settings {
     pub refresh_buffer: SignedDuration,
     /// The shortest time between two reads of one account.
     pub minimum_interval: SignedDuration,
+    /// So many calls of one app may be sent to the Web API in 30 seconds.
+    pub app_requests_per_30s: u32,
+    /// The shortest time between two requests of one account that are granted.
+    pub minimum_request_interval: SignedDuration,
 }
 
 /// A target entry of the account, with what it refers to.
@@ -50,6 +55,19 @@ pub struct TargetEntry {
     pub holder: Option<ObjectName>,
     /// Whether a play of ours got through there since the last one whose second was taken.
     pub moved_on: bool,
+    /// What this process knows of the target besides its status.
+    pub view: TargetView,
+}
+
+/// What this process knows of a target besides the target's status.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TargetView {
+    /// A request is on its way that probes the target's open breaker.
+    pub probing: bool,
+    /// This account's was the last probe, and in vain.
+    pub probed_last: bool,
+    /// When the breaker closed, if this process closed it.
+    pub closed_time: Option<Timestamp>,
 }
 
 /// The journal as this process holds it.
@@ -155,4 +173,8 @@ pub struct Observed {
     pub duty: Duty,
     /// The operator's own bounds.
     pub settings: Settings,
+    /// What the call budget of the app's quota group leaves of the account's reads.
+    pub portion: Portion,
+    /// Whether that budget is too small for what the accounts of the group wish.
+    pub short_of_calls: bool,
 }

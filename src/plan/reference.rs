@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::core::{Selector, SelectorExt as _};
 
+use super::failure::Failure;
 use super::observed::{Lookup, Observed, TargetEntry};
 use super::problem::Problem;
-use crate::api::condition::Reason;
 use crate::api::v1alpha1::{
     AccountTarget, AllowedNamespaces, NamespacesFrom, PlanNamespaces, PlanNamespacesFrom, ScrobblePlan, ScrobbleTarget,
     SpotifyAccount, SpotifyApp, TargetType,
@@ -31,14 +31,14 @@ pub fn shared_app<'a>(
     let own = name.namespace == namespace;
     match app {
         Lookup::Found(app) if own || allows(&app.spec.allowed_namespaces, labels) => Ok(app),
-        Lookup::Unreadable if own => Err(Problem::configuration(
-            Reason::ObjectUnreadable,
+        Lookup::Unreadable if own => Err(Problem::of(
+            Failure::ObjectUnreadable,
             format!(
                 "SpotifyApp {name} was written for another version of the schema: upgrade the operator or correct it"
             ),
         )),
-        Lookup::Missing if own => Err(Problem::configuration(
-            Reason::AppNotFound,
+        Lookup::Missing if own => Err(Problem::of(
+            Failure::AppNotFound,
             format!("SpotifyApp {name} does not exist: create it or name another in spec.appRef"),
         )),
         _ => Err(not_allowed(&format!("SpotifyApp {name}"), "spec.appRef")),
@@ -75,14 +75,14 @@ pub fn target<'a>(entry: &'a TargetEntry, observed: &Observed) -> Result<&'a Scr
         Lookup::Found(target) if own || allows(&target.spec.allowed_namespaces, observed.namespace_labels.as_ref()) => {
             Ok(target)
         }
-        Lookup::Unreadable if own => Err(Problem::target(
-            Reason::ObjectUnreadable,
+        Lookup::Unreadable if own => Err(Problem::of(
+            Failure::ObjectUnreadable,
             format!(
                 "ScrobbleTarget {name} was written for another version of the schema: upgrade the operator or correct it"
             ),
         )),
-        Lookup::Missing if own => Err(Problem::target(
-            Reason::TargetNotFound,
+        Lookup::Missing if own => Err(Problem::of(
+            Failure::TargetNotFound,
             format!(
                 "ScrobbleTarget {name} does not exist: create it or name another in the targetRef of entry {}",
                 entry.entry
@@ -101,7 +101,7 @@ pub fn deliverable<'a>(
     let found = self::target(entry, observed)?;
     match contradiction(target, found.spec.target_type) {
         None => Ok(found),
-        Some(message) => Err(Problem::target(Reason::ConfigurationInvalid, message)),
+        Some(message) => Err(Problem::of(Failure::EntryContradictory, message)),
     }
 }
 
@@ -137,8 +137,8 @@ pub fn plan_not_allowed(name: &str) -> Problem {
 
 /// One message whether the object is missing or not shared: nobody learns what other namespaces hold.
 fn not_allowed(object: &str, field: &str) -> Problem {
-    Problem::configuration(
-        Reason::ReferenceNotAllowed,
+    Problem::of(
+        Failure::ReferenceNotAllowed,
         format!(
             "{object} does not exist or is not shared with this namespace: ask its owner to allow it, or change {field}"
         ),

@@ -10,14 +10,17 @@ use super::observed::{Observed, TargetEntry};
 use super::pace::Rhythm;
 use super::settle::expiry::is_warning_due;
 use super::slot::next_slot;
-use super::{client, delivery, problem, reference, refresh};
+use super::{client, delivery, failure, gate, problem, reference, refresh};
 use crate::api::condition::{ConditionType, Reason, find_condition, is_condition_true};
-use crate::api::v1alpha1::{SpotifyAccount, SpotifyAccountStatus};
+use crate::api::v1alpha1::{FailureType, SpotifyAccount, SpotifyAccountStatus};
 use crate::api::{RECONCILE_REQUESTED_AT, RETRY_QUARANTINED_AT};
 
 /// How long an account that waits for a Secret is left before the Secret is looked at again: a change is seen within
 /// a minute.
 pub const SECRET_POLL: SignedDuration = SignedDuration::from_secs(45);
+
+/// The schema of `status.lastHandled…` allows so many characters.
+const LONGEST_HANDLED: usize = 256;
 
 /// What an account is due for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +78,7 @@ struct Upcoming {
 impl Upcoming {
     fn of(account: &SpotifyAccount, observed: &Observed, status: &SpotifyAccountStatus, now: Timestamp) -> Self {
         let read = next_question(account, observed, status, now);
-        let refresh = refresh_ahead(read, account, observed, status);
+        let refresh = refresh_ahead(read, account, observed, status, now);
         Self { read, refresh, delivery: delivery::next(account, status, observed, now) }
     }
 
@@ -100,18 +103,30 @@ impl Upcoming {
 }
 
 /// When the token is refreshed ahead of the next read; none while another account's exchange is on its way that will tell
-/// whether Spotify accepts the app's credentials.
+/// whether Spotify accepts the app's credentials, and none while a gate is closed.
 fn refresh_ahead(
     read: Timestamp,
     account: &SpotifyAccount,
     observed: &Observed,
     status: &SpotifyAccountStatus,
+    now: Timestamp,
 ) -> Option<Timestamp> {
-    refresh::ahead_of(read, account, observed, status).filter(|_| !observed.client.asked)
+    refresh::ahead_of(read, account, observed, status)
+        .filter(|_| !observed.client.asked && !gate::is_closed(observed, now))
 }
 
 /// When Spotify is asked next; the end of time where only a change of a Secret or an object can help.
 pub(super) fn next_question(
+    account: &SpotifyAccount,
+    observed: &Observed,
+    status: &SpotifyAccountStatus,
+    now: Timestamp,
+) -> Timestamp {
+    gate::passed(account, observed, own_question(account, observed, status, now), now)
+}
+
+/// The same as far as it is up to the account: its app's gates may be closed.
+pub(super) fn own_question(
     account: &SpotifyAccount,
     observed: &Observed,
     status: &SpotifyAccountStatus,
@@ -152,21 +167,28 @@ pub fn is_changed(account: &SpotifyAccount) -> bool {
 
 /// Whether the last failure is a wait that Spotify asked for: nothing but time ends it.
 pub fn is_asked_to_wait(status: &SpotifyAccountStatus) -> bool {
-    let reason = status.failures.as_ref().and_then(|failures| failures.last_reason.as_deref());
-    matches!(reason.and_then(Reason::from_name), Some(Reason::RateLimited | Reason::QuotaExceeded))
+    let Some(failures) = &status.failures else { return false };
+    let reason = failures.last_reason.as_deref().and_then(Reason::from_name);
+    failures.last_type == Some(FailureType::RateLimited) || reason.is_some_and(failure::asks_to_wait)
 }
 
 /// The value of `reconcile-requested-at` that was not acknowledged yet.
-pub fn requested(account: &SpotifyAccount) -> Option<&String> {
-    let value = account.metadata.annotations.as_ref()?.get(RECONCILE_REQUESTED_AT)?;
-    let handled = account.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_ref());
-    (handled != Some(value)).then_some(value)
+pub fn requested(account: &SpotifyAccount) -> Option<&str> {
+    let handled = account.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_deref());
+    unhandled(account, RECONCILE_REQUESTED_AT, handled)
 }
 
 /// The value of `retry-quarantined-at` that was not acknowledged yet.
-pub fn retry_requested(account: &SpotifyAccount) -> Option<&String> {
-    let value = account.metadata.annotations.as_ref()?.get(RETRY_QUARANTINED_AT)?;
-    let handled = account.status.as_ref().and_then(|status| status.last_handled_retry_at.as_ref());
+pub fn retry_requested(account: &SpotifyAccount) -> Option<&str> {
+    let handled = account.status.as_ref().and_then(|status| status.last_handled_retry_at.as_deref());
+    unhandled(account, RETRY_QUARANTINED_AT, handled)
+}
+
+/// The value of an annotation, as far as a status can acknowledge it, where it is not the one that was handled.
+fn unhandled<'a>(account: &'a SpotifyAccount, annotation: &str, handled: Option<&str>) -> Option<&'a str> {
+    let value = account.metadata.annotations.as_ref()?.get(annotation)?;
+    let end = value.char_indices().nth(LONGEST_HANDLED).map_or(value.len(), |(end, _)| end);
+    let value = &value[..end];
     (handled != Some(value)).then_some(value)
 }
 
@@ -183,18 +205,7 @@ fn reference_resolved(status: &SpotifyAccountStatus, observed: &Observed) -> boo
 
 /// Whether a reason speaks of an object that is missing, not shared, unreadable, taken or full.
 pub fn is_by_reference(reason: Option<&str>) -> bool {
-    matches!(
-        reason.and_then(Reason::from_name),
-        Some(
-            Reason::AppNotFound
-                | Reason::TargetNotFound
-                | Reason::PlanNotFound
-                | Reason::ReferenceNotAllowed
-                | Reason::NoSeatLeft
-                | Reason::SecretInUse
-                | Reason::ObjectUnreadable
-        )
-    )
+    reason.and_then(Reason::from_name).is_some_and(failure::is_mended_by_reference)
 }
 
 /// Whether a change of a Secret would help, which no watch tells.
@@ -205,27 +216,8 @@ pub fn waits_for_secret(status: &SpotifyAccountStatus) -> bool {
         return true;
     }
     let stalled = find_condition(&status.conditions, ConditionType::Stalled);
-    let reason = stalled.and_then(|stalled| Reason::from_name(&stalled.reason));
-    is_condition_true(&status.conditions, ConditionType::Stalled)
-        && matches!(
-            reason,
-            Some(
-                Reason::SecretNotFound
-                    | Reason::SecretKeyMissing
-                    | Reason::SecretInvalid
-                    | Reason::SecretNotLabelled
-                    | Reason::SecretImmutable
-                    | Reason::SecretWriteForbidden
-                    | Reason::AuthorizationRequired
-                    | Reason::AuthorizationRevoked
-                    | Reason::AuthorizationExpired
-                    | Reason::RefreshInterrupted
-                    | Reason::ListenerMismatch
-                    | Reason::ScopeInsufficient
-                    | Reason::ConfigurationInvalid
-                    | Reason::TargetUnauthorized
-            )
-        )
+    let reason = stalled.filter(|stalled| stalled.status == "True").and_then(|told| Reason::from_name(&told.reason));
+    reason.is_some_and(failure::may_be_mended_by_secret)
 }
 
 /// When the account is read next, all being well.

@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 
 use super::app::ready;
+use super::failure::Failure;
 use super::problem::Problem;
 use super::seat::{self, Room};
-use crate::api::condition::Reason;
 use crate::api::v1alpha1::{ScrobblePlan, ScrobblePlanStatus};
 
 /// The status of a plan, from whether the plan named in `fallback` exists, and the highest number that accounts show as
@@ -14,7 +14,7 @@ pub fn settle(plan: &ScrobblePlan, fallback_exists: bool, shown: i64, now: Times
     let mut status = plan.status.clone().unwrap_or_default();
     let missing = plan.spec.fallback.as_ref().filter(|_| !fallback_exists).map(|name| {
         let message = format!("ScrobblePlan {name}, named in spec.fallback, does not exist: create it or name another");
-        Problem::configuration(Reason::PlanNotFound, message)
+        Problem::of(Failure::FallbackNotFound, message)
     });
     seat::count(plan, &mut status, shown);
     ready(&mut status.conditions, plan.metadata.generation, missing.as_ref(), &fine(plan), now);

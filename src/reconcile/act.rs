@@ -8,11 +8,11 @@ use super::context::Context;
 use super::exchange::{self, Exchange};
 use super::live::Live;
 use super::serve::serve;
-use super::{client, credentials, finalizer, journal, observe, refusal, token};
+use super::{client, credentials, finalizer, journal, observe, refusal, token, upstream};
 use crate::api::v1alpha1::SpotifyAccount;
 use crate::domain::answer::ApiAnswer;
 use crate::plan::step::{RefreshOutcome, SecretTrouble};
-use crate::plan::{Observed, Progress, Step};
+use crate::plan::{Observed, Progress, Step, attempt};
 
 /// Takes steps, those for targets at the same time, and notes what became of them. Targets are served for as long as
 /// `goes_on` says so.
@@ -31,8 +31,8 @@ pub(super) async fn act(
         match step {
             Step::LoadToken => load_token(ctx, account, observed, live, progress).await,
             Step::Refresh { forced } => refresh(ctx, account, observed, live, progress, forced).await,
-            Step::Identify => identify(ctx, live, progress).await,
-            Step::Read => read(ctx, live, progress).await,
+            Step::Identify => identify(ctx, account, observed, live, progress, goes_on).await,
+            Step::Read => read(ctx, account, observed, live, progress, goes_on).await,
             Step::LoadJournal => load_journal(ctx, account, observed, live, progress).await,
             Step::Prepare { entry } => entries.push(entry),
             Step::Place { entry } => place(progress, &entry),
@@ -109,6 +109,10 @@ async fn refresh(
     progress: &mut Progress,
     forced: bool,
 ) {
+    progress.held_until = upstream::held_until(ctx, account, observed);
+    if progress.held_until.is_some() {
+        return;
+    }
     if forced {
         progress.forced = true;
         progress.page = None;
@@ -124,6 +128,7 @@ async fn refresh(
                     Exchange { account: Arc::clone(account), namespace: observed.namespace.clone(), app, token: held };
                 let exchanged = exchange::refresh(ctx, exchange).await;
                 admitted.ended(ctx, observed, &exchanged.outcome).await;
+                upstream::exchanged(ctx, account, observed, &exchanged.outcome).await;
                 live.token = exchanged.token;
                 live.keep_written(exchanged.account);
                 // What humans wrote into Secrets meanwhile is seen with the refresh, at the latest. What was read in this
@@ -136,20 +141,43 @@ async fn refresh(
     progress.refresh = Some(outcome);
 }
 
-async fn identify(ctx: &Context, live: &mut Live, progress: &mut Progress) {
+async fn identify(
+    ctx: &Context,
+    account: &SpotifyAccount,
+    observed: &Observed,
+    live: &mut Live,
+    progress: &mut Progress,
+    goes_on: &(dyn Fn() -> bool + Sync),
+) {
+    progress.held_until = upstream::held_until(ctx, account, observed);
+    if progress.held_until.is_some() {
+        return;
+    }
     let answer = match access(live) {
-        Some(token) => ctx.spotify.listener(token).await,
+        Some(token) => ask(ctx, account, observed, goes_on, || ctx.spotify.listener(token)).await,
         None => ApiAnswer::Unauthorized,
     };
     if answer == ApiAnswer::Unauthorized {
         live.refuse();
     }
+    upstream::answered(ctx, account, observed, &answer).await;
     progress.listener = Some(answer);
 }
 
-async fn read(ctx: &Context, live: &mut Live, progress: &mut Progress) {
+async fn read(
+    ctx: &Context,
+    account: &SpotifyAccount,
+    observed: &Observed,
+    live: &mut Live,
+    progress: &mut Progress,
+    goes_on: &(dyn Fn() -> bool + Sync),
+) {
+    progress.held_until = upstream::held_until(ctx, account, observed);
+    if progress.held_until.is_some() {
+        return;
+    }
     let answer = match access(live) {
-        Some(token) => ctx.spotify.recently_played(token).await,
+        Some(token) => ask(ctx, account, observed, goes_on, || ctx.spotify.recently_played(token)).await,
         None => ApiAnswer::Unauthorized,
     };
     match answer {
@@ -161,7 +189,37 @@ async fn read(ctx: &Context, live: &mut Live, progress: &mut Progress) {
         ApiAnswer::Unauthorized => live.refuse(),
         ApiAnswer::Forbidden(_) | ApiAnswer::RateLimited { .. } | ApiAnswer::Failed(_) => {}
     }
+    upstream::answered(ctx, account, observed, &answer).await;
     progress.page = Some(answer.map(Arc::new));
+}
+
+/// One request to the Web API, tried more than once where that may help at once. The waits in between are short, and end
+/// with the process; nothing that anybody asked for is waited for here.
+async fn ask<T, F: Future<Output = ApiAnswer<T>>>(
+    ctx: &Context,
+    account: &SpotifyAccount,
+    observed: &Observed,
+    goes_on: &(dyn Fn() -> bool + Sync),
+    request: impl Fn() -> F,
+) -> ApiAnswer<T> {
+    let tries = if upstream::is_probe(ctx, account, observed) { 1 } else { attempt::tries(account.status.as_ref()) };
+    let mut made = 0;
+    loop {
+        let answer = request().await;
+        made += 1;
+        let jitter = rand::random_range(0..=attempt::LONGEST_JITTER_MS);
+        let Some(wait) = attempt::wait(&answer, made, tries, jitter) else { return answer };
+        tokio::select! {
+            () = ctx.stopping.cancelled() => return answer,
+            () = tokio::time::sleep(ctx.clock.timer(wait)) => {}
+        }
+        if !goes_on() || upstream::held_until(ctx, account, observed).is_some() {
+            return answer;
+        }
+        if !upstream::charge(ctx, observed).await {
+            return answer;
+        }
+    }
 }
 
 fn access(live: &Live) -> Option<&crate::domain::token::AccessToken> {

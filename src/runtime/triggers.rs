@@ -18,8 +18,17 @@ pub enum Change {
     App(ObjectName),
     /// What Spotify says about an app's client credentials.
     Client(ObjectName),
+    /// A limit that an app has met: its status is to tell when it is over.
+    Limit(ObjectName),
     /// A target.
     Target(ObjectName),
+    /// What is known of a target's service.
+    Standing {
+        /// The target.
+        target: ObjectName,
+        /// Whether its accounts wait for it.
+        awaited: bool,
+    },
     /// A plan, by name.
     Plan(String),
     /// The members of a plan, or how many seats it has left: its status, which tells it after each seat.
@@ -102,8 +111,10 @@ impl Change {
         };
         match self {
             Self::Everything => true,
+            Self::Limit(_) => false,
             Self::App(changed) | Self::Client(changed) => *changed == app,
             Self::Target(changed) => targets.contains(changed),
+            Self::Standing { target: changed, awaited } => *awaited && targets.contains(changed),
             Self::Plan(changed) => account.spec.plan.as_ref() == Some(changed) || is_elsewhere(account),
             Self::Members { plan, touched, seated } => {
                 let waits = |seated: &BTreeSet<ObjectName>| match &account.spec.plan {

@@ -22,7 +22,7 @@ pub(super) fn classify<T>(answer: &Answer) -> ApiAnswer<T> {
         401 => ApiAnswer::Unauthorized,
         403 => ApiAnswer::Forbidden(forbidden(&answer.body)),
         429 => ApiAnswer::RateLimited { retry_after: retry_after(&answer.headers), quota: is_quota(&answer.body) },
-        other => ApiAnswer::Failed(Trouble::Status(other)),
+        other => ApiAnswer::Failed(Trouble::of_status(other, retry_after(&answer.headers))),
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::api::RETRY_QUARANTINED_AT;
 use crate::api::condition::{ConditionType, Reason, find_condition};
 use crate::api::v1alpha1::{SpotifyAccountStatus, TargetState};
+use crate::plan::failure;
 use crate::plan::token::known_authorization;
 
 /// An Event to publish.
@@ -27,7 +28,7 @@ pub(super) fn between(before: &SpotifyAccountStatus, after: &SpotifyAccountStatu
         // Each warning of an authorization's end is said once, whatever else becomes of the condition.
         let told_apart = now.reason == Reason::AuthorizationExpiring.as_str();
         if changed && !said && !told_apart && now.status != "Unknown" {
-            let warning = now.status == "False" && now.reason != "Suspended";
+            let warning = now.status == "False" && warns(&now.reason);
             announcements.push(Announcement { warning, reason: now.reason.clone(), note: now.message.clone() });
         }
     }
@@ -38,19 +39,26 @@ pub(super) fn between(before: &SpotifyAccountStatus, after: &SpotifyAccountStatu
             None => target.state != TargetState::Healthy,
             Some(known) => known.state != target.state || known.reason != target.reason,
         };
-        let warning = target.state != TargetState::Healthy;
-        let reason = if warning { target.reason.clone() } else { Some("Succeeded".to_owned()) };
+        let fails = target.state != TargetState::Healthy;
+        let reason = if fails { target.reason.clone() } else { Some("Succeeded".to_owned()) };
         let Some(reason) = reason.filter(|reason| !announcements.iter().any(|said| said.reason == *reason)) else {
             continue;
         };
         if changed {
             let message = target.message.as_deref().unwrap_or("deliveries succeed again");
+            let warning = fails && warns(&reason);
             announcements.push(Announcement { warning, reason, note: format!("target {}: {message}", target.name) });
         }
     }
     announcements.extend(quarantined(before, after));
     announcements.extend(too_old(before, after));
     announcements
+}
+
+/// Whether an Event with this reason warns: not what somebody wants, and no wait that somebody asked for.
+fn warns(reason: &str) -> bool {
+    let known = Reason::from_name(reason);
+    known != Some(Reason::Suspended) && known.is_none_or(failure::warns)
 }
 
 /// Plays that wait become too old for a service soon, and that was not told before.

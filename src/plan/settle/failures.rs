@@ -5,9 +5,10 @@ use jiff::Timestamp;
 use super::Verdict;
 use crate::api::condition::{Reason, whole_seconds};
 use crate::api::v1alpha1::{
-    BreakerLimits, FailureStatus, HistoryEntry, HistoryOutcome, SpotifyAccount, SpotifyAccountStatus,
+    BreakerLimits, FailureStatus, HistoryEntry, HistoryOutcome, SpotifyAccount, SpotifyAccountStatus, SpotifyApp,
 };
 use crate::plan::breaker;
+use crate::plan::failure::Counts;
 use crate::plan::observed::{Observed, TokenView};
 use crate::plan::pace::Rhythm;
 use crate::plan::problem::Problem;
@@ -70,21 +71,29 @@ fn wrong(
         return;
     }
     // The app's fault counts against no account.
-    let counts = problem.attempted && problem.reason != Reason::ClientCredentialsInvalid;
+    let counts = problem.attempted && problem.counts != Counts::App;
     let consecutive = if counts { known.consecutive.saturating_add(1) } else { known.consecutive };
     let longest = Rhythm::of(account, observed, status).interval_at(now);
-    let opened = breaks(problem).then(|| {
+    // Trouble moves the account's own breaker; a wait that somebody asked for, and what only a human can mend, have times of
+    // their own.
+    let breaks = problem.counts == Counts::Account;
+    let opened = breaks.then(|| {
         let limits = limits(observed);
         breaker::after_failure(status.circuit_breaker.as_ref(), consecutive, limits, now)
     });
     let opened = opened.flatten();
-    let next = match (&opened, problem.not_before) {
-        _ if !problem.attempted => None,
-        (_, Some(not_before)) => Some(not_before),
-        (Some(breaker), None) => breaker.next_probe_time.as_ref().map(|time| time.0),
-        (None, None) => Some(now + breaker::wait_after(consecutive, longest)),
+    let own = match &opened {
+        Some(breaker) => breaker.next_probe_time.as_ref().map(|time| time.0),
+        None => Some(now + breaker::wait_after(consecutive, longest)),
     };
-    if breaks(problem) {
+    let next = match problem.not_before {
+        _ if !problem.attempted => None,
+        // Trouble with a time is left alone for at least as long as other trouble.
+        Some(not_before) if breaks => own.max(Some(not_before)),
+        Some(not_before) => Some(not_before),
+        None => own,
+    };
+    if breaks {
         status.circuit_breaker = opened;
     } else if problem.stalled {
         // It waits for a human, not for a probe.
@@ -93,7 +102,7 @@ fn wrong(
     fail(status, problem, consecutive, next, now);
 }
 
-fn fail(
+pub(super) fn fail(
     status: &mut SpotifyAccountStatus,
     problem: &Problem,
     consecutive: i32,
@@ -110,15 +119,14 @@ fn fail(
     remember(status, HistoryOutcome::Failed, problem.reason, now);
 }
 
-/// Whether a failure of this kind moves the account's own breaker: trouble does; a wait that somebody asked for, and
-/// what only a human can mend, have times of their own.
-fn breaks(problem: &Problem) -> bool {
-    problem.attempted && !problem.stalled && !matches!(problem.reason, Reason::RateLimited | Reason::QuotaExceeded)
-}
-
 /// Upstream and network trouble are probed every 15 minutes at the latest.
 fn limits(observed: &Observed) -> BreakerLimits {
-    let limits = reference::app(observed).map(|app| BreakerLimits::from(&app.spec.circuit_breaker));
+    limits_by(reference::app(observed).ok())
+}
+
+/// The same by the app, if it is known.
+pub(super) fn limits_by(app: Option<&SpotifyApp>) -> BreakerLimits {
+    let limits = app.map(|app| BreakerLimits::from(&app.spec.circuit_breaker));
     let limits = limits.unwrap_or(BreakerLimits {
         failure_threshold: 5,
         probe_after: jiff::SignedDuration::from_mins(15),
@@ -133,7 +141,7 @@ fn limits(observed: &Observed) -> BreakerLimits {
 }
 
 /// The next attempt is never shown earlier than it is made.
-pub(super) fn round_up(time: Timestamp) -> k8s_openapi::apimachinery::pkg::apis::meta::v1::Time {
+pub(in crate::plan) fn round_up(time: Timestamp) -> k8s_openapi::apimachinery::pkg::apis::meta::v1::Time {
     whole_seconds(time.saturating_add(jiff::SignedDuration::from_millis(999)).unwrap_or(time))
 }
 

@@ -5,17 +5,18 @@ use jiff::{SignedDuration, Timestamp};
 use super::failures::round_up;
 use crate::api::condition::{Reason, whole_seconds};
 use crate::api::v1alpha1::{
-    AccountTarget, AccountTargetStatus, BreakerLimits, ForeignScrobbler, ScrobbleTarget, SpotifyAccount,
+    AccountTarget, AccountTargetStatus, BreakerLimits, BreakerOwner, ForeignScrobbler, ScrobbleTarget, SpotifyAccount,
     SpotifyAccountStatus, TargetState,
 };
 use crate::domain::answer::{Delivery, Submission, Trouble};
 use crate::domain::name::ObjectName;
 use crate::plan::delivery::{RATE_LIMITED_WAIT, REFUSED_WAIT, final_mark, is_about_the_play, is_for_its_secret};
+use crate::plan::failure::Failure;
 use crate::plan::observed::{Observed, TargetEntry};
 use crate::plan::pace::Bounds;
 use crate::plan::problem::Problem;
 use crate::plan::step::{Progress, SecretTrouble, TargetProgress};
-use crate::plan::{breaker, foreign, reference, schedule};
+use crate::plan::{breaker, failure, foreign, reference, schedule, target_hold};
 
 /// How long a target is left alone where a listener's day is full.
 const DAILY_LIMIT_WAIT: SignedDuration = SignedDuration::from_hours(24);
@@ -84,7 +85,13 @@ fn settle_one(
     if let Some(Err(SecretTrouble::Cluster)) = &progress.journal {
         return postpone(state, now);
     }
-    if let Some(answer) = progress.checks.get(&entry.entry) {
+    let uid = account.metadata.uid.as_deref().unwrap_or_default();
+    if target_hold::is_released(state, uid, entry, observed, progress, now) {
+        clear(state);
+    }
+    if let Some(answer) = progress.checks.get(&entry.entry)
+        && !target_hold::is_the_targets(state, answer, found)
+    {
         checked(state, answer, entry, found, now);
     }
     let surveyed = match progress.surveys.get(&entry.entry) {
@@ -110,6 +117,8 @@ fn settle_one(
         None if renewed && is_refused(state) => state.next_attempt_time = None,
         None if foreign::is_told(state) && !held => clear(state),
         None => {}
+        // It counts for the target as a whole.
+        Some(answer) if target_hold::is_the_targets(state, &answer, found) => {}
         Some(answer) => answered(state, &answer, account, observed, entry, found, now),
     }
     if held {
@@ -119,6 +128,7 @@ fn settle_one(
         let next = state.next_attempt_time.as_ref().map_or(until, |next| next.0.max(until));
         state.next_attempt_time = Some(round_up(next));
     }
+    target_hold::tell(state, entry, uid, now);
 }
 
 /// What the last answer of a target means for it.
@@ -136,8 +146,8 @@ fn answered(
         Delivery::Accepted | Delivery::AlreadyThere | Delivery::Never { .. } => clear(state),
         Delivery::CredentialsRefused | Delivery::ClientRefused { .. } => refuse(state, answer, entry, found, now),
         Delivery::Suspended => {
-            let gone = "the receiver answered 410 Gone: change or remove the target";
-            stop(state, TargetState::Suspended, Reason::TargetSuspended, gone, now);
+            let gone = &told("the receiver answered 410 Gone", Failure::TargetGone);
+            stop(state, TargetState::Suspended, Failure::TargetGone, gone, now);
         }
         Delivery::NotNow { trouble: Trouble::SecondTaken, .. } => {
             clear(state);
@@ -187,7 +197,7 @@ fn checked(
         Delivery::CredentialsRefused | Delivery::ClientRefused { .. } => refuse(state, answer, entry, found, now),
         Delivery::Never { reason } => {
             let message = format!("ScrobbleTarget {}: {reason}", entry.name);
-            stop(state, TargetState::Failing, Reason::ConfigurationInvalid, &message, now);
+            stop(state, TargetState::Failing, Failure::TargetMisused, &message, now);
         }
         // It does not say; a delivery will.
         Delivery::NotNow { .. } | Delivery::Unknown(_) | Delivery::Suspended => return,
@@ -205,7 +215,7 @@ fn refuse(
 ) {
     if let Delivery::ClientRefused { reason } = answer {
         let message = format!("{reason}: whoever owns ScrobbleTarget {} must correct its keys", entry.name);
-        return stop(state, TargetState::Failing, Reason::ClientCredentialsInvalid, &message, now);
+        return stop(state, TargetState::Failing, Failure::TargetKeysRefused, &message, now);
     }
     let whose = match found.spec.target_type.credentials_key() {
         Some(_) => "the service refuses the listener's credentials: replace them in the Secret of credentialsRef",
@@ -213,7 +223,7 @@ fn refuse(
             "the receiver refuses the target's signature: its owner must correct the Secret of webhook.signingKeyRef, or the receiver"
         }
     };
-    stop(state, TargetState::Unauthorized, Reason::TargetUnauthorized, whose, now);
+    stop(state, TargetState::Unauthorized, Failure::TargetCredentialsRefused, whose, now);
 }
 
 fn is_refusal(answer: &Delivery) -> bool {
@@ -250,6 +260,7 @@ fn clear(state: &mut AccountTargetStatus) {
     state.consecutive_failures = 0;
     state.next_attempt_time = None;
     state.circuit_breaker = None;
+    state.circuit_breaker_of = None;
 }
 
 fn blame(state: &mut AccountTargetStatus, problem: &Problem) {
@@ -257,20 +268,22 @@ fn blame(state: &mut AccountTargetStatus, problem: &Problem) {
     state.reason = Some(problem.reason.as_str().to_owned());
     state.message = Some(problem.message.clone());
     state.next_attempt_time = None;
+    target_hold::release(state);
 }
 
 /// The cluster did not answer: nobody's fault, and soon tried again. What was known before stays known.
 fn postpone(state: &mut AccountTargetStatus, now: Timestamp) {
-    if state.state == TargetState::Healthy || is_postponed(state) {
+    if state.state == TargetState::Healthy || is_postponed(state) || target_hold::is_held(Some(state)) {
+        target_hold::release(state);
         state.state = TargetState::Failing;
-        state.reason = Some(Reason::NetworkError.as_str().to_owned());
+        state.reason = Some(Failure::TargetSecretUnread.facts().reason.into());
         state.message = Some("its Secret could not be read: the API server does not answer".to_owned());
         state.next_attempt_time = Some(whole_seconds(now + breaker::FIRST_WAIT));
     }
 }
 
 fn is_postponed(state: &AccountTargetStatus) -> bool {
-    state.reason.as_deref() == Some(Reason::NetworkError.as_str())
+    state.reason.as_deref() == Some(Failure::TargetSecretUnread.facts().reason.as_str())
 }
 
 /// Whether the reason is what objects say, which was looked at just now. A service's own word has a next attempt.
@@ -284,7 +297,7 @@ fn is_for_its_spec(state: &AccountTargetStatus) -> bool {
 fn idle(state: &mut AccountTargetStatus, holder: &ObjectName) {
     clear(state);
     state.state = TargetState::Idle;
-    state.reason = Some(Reason::DuplicateListener.as_str().to_owned());
+    state.reason = Some(Failure::DuplicateListener.facts().reason.into());
     state.message = Some(format!(
         "the older SpotifyAccount {holder} delivers the same listener's plays there with the same credentials: remove this entry, or that account"
     ));
@@ -294,7 +307,7 @@ fn idle(state: &mut AccountTargetStatus, holder: &ObjectName) {
 fn hold(state: &mut AccountTargetStatus, target: &ObjectName) {
     clear(state);
     state.state = TargetState::Suspended;
-    state.reason = Some(Reason::ForeignScrobbler.as_str().to_owned());
+    state.reason = Some(Failure::ForeignScrobbler.facts().reason.into());
     state.message = Some(format!(
         "somebody else scrobbles the same plays there, perhaps Last.fm's own link to Spotify: remove that link and request a read, or have lastFm.onForeignScrobbler of ScrobbleTarget {target} set to Send; plays wait until then"
     ));
@@ -304,14 +317,14 @@ fn hold(state: &mut AccountTargetStatus, target: &ObjectName) {
 fn wait(state: &mut AccountTargetStatus, why: &str, wait: SignedDuration, now: Timestamp) {
     let until = round_up(now.saturating_add(wait).unwrap_or(Timestamp::MAX));
     state.state = TargetState::Failing;
-    state.reason = Some(Reason::RateLimited.as_str().to_owned());
+    state.reason = Some(Failure::TargetLimited.facts().reason.into());
     state.message = Some(format!("{why}: plays wait until {:.0}", until.0));
     state.next_attempt_time = Some(until);
 }
 
-fn stop(state: &mut AccountTargetStatus, stopped: TargetState, reason: Reason, message: &str, now: Timestamp) {
+fn stop(state: &mut AccountTargetStatus, stopped: TargetState, failure: Failure, message: &str, now: Timestamp) {
     state.state = stopped;
-    state.reason = Some(reason.as_str().to_owned());
+    state.reason = Some(failure.facts().reason.into());
     state.message = Some(message.to_owned());
     state.consecutive_failures = state.consecutive_failures.saturating_add(1);
     state.next_attempt_time = Some(whole_seconds(now + REFUSED_WAIT));
@@ -327,14 +340,10 @@ fn fail(
 ) {
     state.consecutive_failures = state.consecutive_failures.saturating_add(1);
     let longest = Bounds::of(account, observed).longest;
-    let refused = matches!(trouble, Trouble::AddressRefused | Trouble::UrlRefused(_));
-    let reason = if refused { Reason::AddressRefused } else { Reason::TargetFailing };
-    state.reason = Some(reason.as_str().to_owned());
+    let failure = Failure::of_target(trouble);
+    state.reason = Some(failure.facts().reason.into());
     state.message = Some(match trouble {
-        Trouble::AddressRefused => {
-            "the target's address is private: use a public one, or allow its range with --allow-private-targets"
-                .to_owned()
-        }
+        Trouble::AddressRefused => told("the target's address is private", failure),
         other => format!("the last delivery failed: {other}"),
     });
     let failures = state.consecutive_failures;
@@ -345,18 +354,23 @@ fn fail(
         None => Some(whole_seconds(now + breaker::wait_after(failures, longest))),
     };
     state.next_attempt_time = next;
+    state.circuit_breaker_of = opened.as_ref().map(|_| BreakerOwner::Account);
     state.circuit_breaker = opened;
+}
+
+fn told(what: &str, failure: Failure) -> String {
+    format!("{what}: {}", failure.facts().remedy)
 }
 
 fn problem_of(state: &AccountTargetStatus) -> Option<Problem> {
     let reason = state.reason.as_deref().and_then(Reason::from_name)?;
     let message = format!("target {}: {}", state.name, state.message.as_deref().unwrap_or("it fails"));
-    let passes = matches!(reason, Reason::TargetFailing | Reason::NetworkError | Reason::RateLimited);
+    let passes = failure::passes(reason);
     match state.state {
         TargetState::Healthy => None,
         TargetState::Failing if passes => None,
-        TargetState::CircuitOpen if passes => {
-            Some(Problem { stalled: false, ..Problem::target(Reason::TargetFailing, message) })
+        TargetState::CircuitOpen if passes || target_hold::is_held(Some(state)) => {
+            Some(Problem::of(Failure::TargetTrouble, message))
         }
         _ => Some(Problem::target(reason, message)),
     }

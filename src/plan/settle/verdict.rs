@@ -5,18 +5,19 @@ use jiff::{SignedDuration, Timestamp};
 use super::authorization::AUTHORIZATION_LIFE;
 use super::mismatch;
 use crate::api::condition::{ConditionType, Reason, find_condition};
-use crate::api::v1alpha1::{FailureType, SpotifyAccount, SpotifyAccountStatus};
+use crate::api::v1alpha1::{SpotifyAccount, SpotifyAccountStatus};
 use crate::domain::answer::{ApiAnswer, Forbidden, Refusal, Trouble};
 use crate::domain::name::ObjectName;
 use crate::domain::token::Flow;
 use crate::domain::token_secret::{ContentProblem, key};
+use crate::plan::failure::Failure;
 use crate::plan::observed::{Interruption, Observed, TokenView};
 use crate::plan::problem::{Problem, blocking};
 use crate::plan::schedule::Due;
 use crate::plan::sign_in;
 use crate::plan::step::{Progress, RefreshOutcome, SecretTrouble};
 use crate::plan::token::is_known;
-use crate::plan::{client, token};
+use crate::plan::{client, gate, token};
 
 /// What a pass means for the account as a whole.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +45,7 @@ const SLOW_PROBE: SignedDuration = SignedDuration::from_hours(1);
 const PROBE_PAUSE: SignedDuration = SignedDuration::from_mins(1);
 /// A token that Spotify refuses with words about the app, whose keys it accepts from others, is tried again after this.
 const ODD_PROBE: SignedDuration = SignedDuration::from_mins(15);
+/// How long Spotify is left alone that asks to wait and does not say for how long, and where the quota is spent.
 
 /// What a pass means.
 pub fn verdict(account: &SpotifyAccount, observed: &Observed, progress: &Progress, now: Timestamp) -> Verdict {
@@ -65,11 +67,14 @@ pub fn verdict(account: &SpotifyAccount, observed: &Observed, progress: &Progres
         })
         .or_else(|| token::contradicting_flow(observed, progress).map(|flow| contradiction(account, observed, flow)))
         .or_else(|| match &progress.page {
-            None => client::to_be_said(account, observed, progress, now),
+            None => client::to_be_said(account, observed, progress, now)
+                .or_else(|| calls_spent(observed, progress))
+                .or_else(|| gate::to_be_said(account, observed, progress, now)),
             Some(_) => None,
         })
         .or_else(|| listener(account, progress, now))
         .or_else(|| progress.page.as_ref().and_then(|answer| api("recently-played", answer, now)));
+    let problem = problem.map(|problem| gate::shared(problem, account, observed, progress, now));
     match (problem, &progress.page) {
         (Some(problem), _) => Verdict::Wrong(naming_the_command(problem, account, observed, progress)),
         (None, Some(ApiAnswer::Found(_))) => Verdict::Read,
@@ -108,15 +113,28 @@ fn refresh(
             // The probe told nothing: what was known stays.
             client::problem(observed, closed_until.unwrap_or(now).max(now + PROBE_PAUSE))
         }
-        RefreshOutcome::RateLimited { retry_after } => rate_limited("the token endpoint", *retry_after, false, now),
-        RefreshOutcome::Failed(trouble) | RefreshOutcome::Ambiguous(trouble) => failed("the token endpoint", trouble),
-        RefreshOutcome::CommitPending => Problem::passing(
-            Reason::NetworkError,
-            FailureType::Network,
+        RefreshOutcome::RateLimited { retry_after } => {
+            asked_to_wait(Failure::TokenEndpointLimited, "the token endpoint", *retry_after, now)
+        }
+        RefreshOutcome::Failed(trouble) | RefreshOutcome::Ambiguous(trouble) => {
+            failed(Failure::of_token_endpoint(trouble), "the token endpoint", trouble, now)
+        }
+        RefreshOutcome::CommitPending => Problem::of(
+            Failure::CommitPending,
             "new tokens were obtained and could not be stored yet: the API server does not take them; the operator keeps trying"
                 .to_owned(),
         ),
     })
+}
+
+/// The calls of the day are used up: the account waits for its turn.
+fn calls_spent(observed: &Observed, progress: &Progress) -> Option<Problem> {
+    let until = progress.calls_spent_until?;
+    let message = format!(
+        "the calls that SpotifyApp {} may make in a day are used up: the next read comes at {until:.0}; raise spec.quota.dailyCalls of the app, or share it among fewer accounts",
+        observed.app_name
+    );
+    Some(Problem::of(Failure::BudgetShort, message).until(until))
 }
 
 fn contradiction(account: &SpotifyAccount, observed: &Observed, flow: Flow) -> Problem {
@@ -124,8 +142,8 @@ fn contradiction(account: &SpotifyAccount, observed: &Observed, flow: Flow) -> P
         Flow::Pkce => "confidential",
         Flow::Confidential => "public",
     };
-    Problem::configuration(
-        Reason::ConfigurationInvalid,
+    Problem::of(
+        Failure::FlowMismatch,
         format!(
             "the token Secret says flow: {}, but SpotifyApp {} is a {kind} client: authorize anew, or correct `flow`. {}",
             flow.as_str(),
@@ -154,8 +172,7 @@ fn refused(
                 "Spotify answers invalid_client for this token alone, or for the first token of SpotifyApp {app}: it was probably obtained in another way than the app uses. Check the app's client id too. {}",
                 connect(account, observed)
             );
-            let problem = Problem::configuration(Reason::ConfigurationInvalid, message);
-            return Problem { attempted: true, not_before: Some(now + ODD_PROBE), ..problem };
+            return Problem::of(Failure::ClientRefusedForToken, message).until(now + ODD_PROBE);
         }
         Refusal::InvalidRequest => "invalid_request",
         Refusal::UnauthorizedClient => "unauthorized_client",
@@ -165,8 +182,7 @@ fn refused(
         "Spotify answers {word}: the token was probably obtained in another way than SpotifyApp {app} uses. {}",
         connect(account, observed)
     );
-    let problem = Problem::configuration(Reason::ConfigurationInvalid, message);
-    Problem { attempted: true, not_before: Some(now + SLOW_PROBE), ..problem }
+    Problem::of(Failure::TokenRequestRefused, message).until(now + SLOW_PROBE)
 }
 
 fn dead(
@@ -183,28 +199,27 @@ fn dead(
         Some(status.authorization.as_ref()?.authorized_time.as_ref()?.0)
     });
     let too_old = authorized.is_some_and(|time| now.duration_since(time) >= AUTHORIZATION_LIFE);
-    let (reason, what) = match interrupted {
+    let (failure, what) = match interrupted {
         Some(Interruption::Claimed { time }) => (
-            Reason::RefreshInterrupted,
+            Failure::RefreshInterrupted,
             format!("a token exchange was cut off at {time:.0} and the token in the Secret no longer works"),
         ),
         _ if expired || too_old => (
-            Reason::AuthorizationExpired,
+            Failure::AuthorizationExpired,
             "the authorization is older than the six months that Spotify allows".to_owned(),
         ),
-        Some(Interruption::Wiped) => (Reason::RefreshInterrupted, wiped(status)),
+        Some(Interruption::Wiped) => (Failure::RefreshInterrupted, wiped(status)),
         None => {
-            (Reason::AuthorizationRevoked, "Spotify no longer accepts the refresh token (invalid_grant)".to_owned())
+            (Failure::AuthorizationRevoked, "Spotify no longer accepts the refresh token (invalid_grant)".to_owned())
         }
     };
     let message = format!("{what}: the listener must authorize the app again. {}", connect(account, observed));
-    let (reason, message) = interruption_told(account, token, interrupted).unwrap_or((reason, message));
+    let (failure, message) = interruption_told(account, token, interrupted).unwrap_or((failure, message));
     // Also where another word is told by now, as when a probe was cut off.
     let known_dead = status.and_then(|status| status.authorization.as_ref()?.refused_token_id.as_ref());
     let probed_before = token.is_some_and(|token| known_dead == Some(&token.token_id));
     let wait = if probed_before { LATER_PROBE } else { FIRST_PROBE };
-    let problem = Problem::configuration(reason, message);
-    Problem { failure: FailureType::Auth, attempted: true, not_before: Some(now + wait), ..problem }
+    Problem::of(failure, message).until(now + wait)
 }
 
 /// What is told of an exchange that was cut off is what happened to this authorization, also where its trace is gone:
@@ -213,12 +228,12 @@ fn interruption_told(
     account: &SpotifyAccount,
     token: Option<&TokenView>,
     interrupted: Option<Interruption>,
-) -> Option<(Reason, String)> {
+) -> Option<(Failure, String)> {
     let status = account.status.as_ref().filter(|_| !matches!(interrupted, Some(Interruption::Claimed { .. })))?;
     let told = find_condition(&status.conditions, ConditionType::Authorized)?;
     let same = token.is_some_and(|token| is_known(status, token));
     (same && told.status == "False" && told.reason == Reason::RefreshInterrupted.as_str())
-        .then(|| (Reason::RefreshInterrupted, told.message.clone()))
+        .then(|| (Failure::RefreshInterrupted, told.message.clone()))
 }
 
 /// Nobody can tell any more whether an exchange was cut off: what is known is after which one it would have been.
@@ -233,77 +248,57 @@ fn wiped(status: Option<&SpotifyAccountStatus>) -> String {
 fn listener(account: &SpotifyAccount, progress: &Progress, now: Timestamp) -> Option<Problem> {
     let answer = progress.listener.as_ref()?;
     if mismatch(account, progress) {
-        let message = "the token belongs to another Spotify user than the one whose plays this account carries: put a token of the same listener into the Secret, or create another SpotifyAccount".to_owned();
-        let problem = Problem::configuration(Reason::ListenerMismatch, message);
-        return Some(Problem {
-            failure: FailureType::Auth,
-            attempted: true,
-            not_before: Some(now + LATER_PROBE),
-            ..problem
-        });
+        let what = "the token belongs to another Spotify user than the one whose plays this account carries";
+        return Some(Problem::told(Failure::ListenerMismatch, what).until(now + LATER_PROBE));
     }
     api("who the token belongs to", answer, now)
 }
 
 /// What an answer of the Web API means, if it is not what was asked for.
 fn api<T>(what: &str, answer: &ApiAnswer<T>, now: Timestamp) -> Option<Problem> {
+    let failure = Failure::of_api(answer)?;
+    let slow = |what: &str| Problem::told(failure, what).until(now + SLOW_PROBE);
     Some(match answer {
         ApiAnswer::Found(_) => return None,
         ApiAnswer::Unauthorized => {
             let message = format!("Spotify does not accept an access token that it has just issued ({what})");
-            let problem = Problem::passing(Reason::UpstreamUnavailable, FailureType::Auth, message);
-            Problem { condition: ConditionType::Synced, ..problem }
+            Problem::of(failure, message)
         }
-        ApiAnswer::Forbidden(forbidden) => match forbidden {
-            Forbidden::Scope => slow(
-                Reason::ScopeInsufficient,
-                "the token lacks the scope user-read-recently-played: the listener must authorize the app again with it",
-                now,
-            ),
-            Forbidden::NotAllowlisted => slow(
-                Reason::UserNotAllowlisted,
-                "the Spotify app does not list this user: its owner must add the listener's name and e-mail address under User Management in Spotify's developer dashboard",
-                now,
-            ),
-            Forbidden::OwnerNotPremium => slow(
-                Reason::AppOwnerNotPremium,
-                "Spotify asks that the owner of the app has Premium: the owner must subscribe; it takes a few hours afterwards",
-                now,
-            ),
-            Forbidden::Other => Problem::passing(
-                Reason::UpstreamUnavailable,
-                FailureType::Upstream,
-                format!("Spotify answers 403 without a reason that is known ({what})"),
-            ),
-        },
-        ApiAnswer::RateLimited { retry_after, quota } => rate_limited(what, *retry_after, *quota, now),
-        ApiAnswer::Failed(trouble) => failed(what, trouble),
+        ApiAnswer::Forbidden(Forbidden::Scope) => slow("the token lacks the scope user-read-recently-played"),
+        ApiAnswer::Forbidden(Forbidden::NotAllowlisted) => slow("the Spotify app does not list this user"),
+        ApiAnswer::Forbidden(Forbidden::OwnerNotPremium) => slow("Spotify asks that the owner of the app has Premium"),
+        ApiAnswer::Forbidden(Forbidden::Other) => {
+            Problem::of(failure, format!("Spotify answers 403 without a reason that is known ({what})"))
+        }
+        ApiAnswer::RateLimited { retry_after, .. } => asked_to_wait(failure, what, *retry_after, now),
+        ApiAnswer::Failed(trouble) => failed(failure, what, trouble, now),
     })
 }
 
-fn slow(reason: Reason, message: &str, now: Timestamp) -> Problem {
-    let problem = Problem::configuration(reason, message.to_owned());
-    Problem { failure: FailureType::Auth, attempted: true, not_before: Some(now + SLOW_PROBE), ..problem }
+fn asked_to_wait(failure: Failure, what: &str, retry_after: Option<SignedDuration>, now: Timestamp) -> Problem {
+    let asked = gate::asked(retry_after, failure == Failure::QuotaExceeded);
+    let (text, failure) = match asked.limit {
+        gate::Limit::Quota => ("the quota of the Spotify developer account is spent", Failure::QuotaExceeded),
+        gate::Limit::Rate => ("Spotify asks to wait", failure),
+    };
+    let until = after(asked.wait, now);
+    Problem::of(failure, format!("{text} until {until:.0} ({what})")).until(until)
 }
 
-fn rate_limited(what: &str, retry_after: Option<SignedDuration>, quota: bool, now: Timestamp) -> Problem {
-    let (reason, text, unknown) = if quota {
-        (Reason::QuotaExceeded, "the quota of the Spotify developer account is spent", SignedDuration::from_hours(1))
-    } else {
-        (Reason::RateLimited, "Spotify asks to wait", SignedDuration::from_secs(30))
-    };
-    let wait = retry_after.unwrap_or(unknown).max(SignedDuration::from_secs(1));
-    let until = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
-    let message = format!("{text} until {until:.0} ({what})");
-    Problem { not_before: Some(until), ..Problem::passing(reason, FailureType::RateLimited, message) }
+fn failed(failure: Failure, what: &str, trouble: &Trouble, now: Timestamp) -> Problem {
+    let message = format!("Spotify gave no usable answer ({what}): {trouble}");
+    match trouble {
+        Trouble::Busy { retry_after, .. } => {
+            let until = after(*retry_after, now);
+            Problem::of(failure, format!("{message}; it asks to wait until {until:.0}")).until(until)
+        }
+        _ => Problem::of(failure, message),
+    }
 }
 
-fn failed(what: &str, trouble: &Trouble) -> Problem {
-    let (reason, failure) = match trouble {
-        trouble if trouble.is_network() => (Reason::NetworkError, FailureType::Network),
-        _ => (Reason::UpstreamUnavailable, FailureType::Upstream),
-    };
-    Problem::passing(reason, failure, format!("Spotify gave no usable answer ({what}): {trouble}"))
+/// No wait that somebody asks for is shorter than a second.
+fn after(wait: SignedDuration, now: Timestamp) -> Timestamp {
+    now.saturating_add(wait.max(SignedDuration::from_secs(1))).unwrap_or(Timestamp::MAX)
 }
 
 /// Names the command where signing in is what helps: there is no token, or not one of this listener, or not for this.

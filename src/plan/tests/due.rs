@@ -85,7 +85,7 @@ fn a_request_is_answered_once() {
     assert_eq!(schedule::requested(&account), None);
     assert!(matches!(due(&account, &observed), Due::Read(next) if next > start()));
     let account = account.requesting("again");
-    assert_eq!(schedule::requested(&account).map(String::as_str), Some("again"));
+    assert_eq!(schedule::requested(&account), Some("again"));
     assert_eq!(due(&account, &observed), Due::Read(start()));
 }
 

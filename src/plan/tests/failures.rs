@@ -6,9 +6,12 @@ use super::accounts::{AccountSentence, StatusQuestion, account, hours, minutes, 
 use super::observations::{ObservedSentence, ProgressSentence, around, progress, refused_app};
 use super::plays::page;
 use crate::api::condition::{ConditionType, whole_seconds};
-use crate::api::v1alpha1::{BreakerState, FailureType, HistoryOutcome, SpotifyAccount, SpotifyAccountStatus};
+use crate::api::v1alpha1::{
+    BreakerState, FailureStatus, FailureType, HistoryOutcome, SpotifyAccount, SpotifyAccountStatus,
+};
 use crate::domain::answer::{ApiAnswer, Forbidden, Refusal, Trouble};
 use crate::domain::name::ObjectName;
+use crate::plan::schedule::{Due, due};
 use crate::plan::step::{RefreshOutcome, SecretTrouble};
 use crate::plan::{Lookup, Observed, Progress, settle};
 use jiff::{SignedDuration, Timestamp};
@@ -134,6 +137,34 @@ fn every_failure_has_its_type_and_its_next_attempt() {
     let missing = progress().with_loaded(Err(SecretTrouble::NotFound { secret }));
     let failures = after(&ready(), &around(&ready()), &missing, start()).status().failures.unwrap();
     assert_eq!((failures.consecutive, failures.next_attempt_time), (0, None), "a change is waited for, not a time");
+}
+
+#[test]
+fn trouble_with_a_time_waits_for_at_least_as_long_as_other_trouble_and_no_request_passes() {
+    let busy = |retry_after| Trouble::Busy { status: 503, retry_after };
+    for (asked, failures, wait) in [
+        (SignedDuration::ZERO, 0, minutes(1)),
+        (minutes(7), 0, minutes(7)),
+        (hours(14), 0, hours(14)),
+        (minutes(7), 4, minutes(15)),
+        (hours(2), 4, hours(2)),
+    ] {
+        let read = progress().with_no_page(ApiAnswer::Failed(busy(asked)));
+        let exchange = progress().with_refresh(RefreshOutcome::Failed(busy(asked)));
+        for progress in [read, exchange] {
+            let account = ready().with_status(|status| {
+                let known = FailureStatus { consecutive: failures, ..FailureStatus::default() };
+                status.failures = (failures > 0).then_some(known);
+            });
+            let account = after(&account, &around(&account), &progress, start());
+            let failures = account.status().failures.unwrap();
+            assert_eq!(failures.last_reason.as_deref(), Some("UpstreamUnavailable"));
+            assert_eq!(failures.last_type, Some(FailureType::RateLimited));
+            assert_eq!(failures.next_attempt_time, Some(whole_seconds(start() + wait)), "{asked} {failures:?}");
+            let account = account.requesting("now");
+            assert_eq!(due(&account, &around(&account), start()), Due::Read(start() + wait), "{asked}");
+        }
+    }
 }
 
 #[test]

@@ -17,8 +17,9 @@ use crate::domain::ledger::Attachment;
 use crate::domain::listener::Listener;
 use crate::domain::name::ObjectName;
 use crate::domain::play::{Heard, Page};
+use crate::plan::budget::Portion;
 use crate::plan::client::{ClientVersion, Standing};
-use crate::plan::observed::{ClientView, Duty, JournalView, TargetEntry};
+use crate::plan::observed::{ClientView, Duty, JournalView, TargetEntry, TargetView};
 use crate::plan::seating::{InForce, Seating};
 use crate::plan::step::{Credentials, RefreshOutcome, SecretTrouble};
 use crate::plan::{Lookup, Observed, Progress, Settings, TokenView};
@@ -44,7 +45,8 @@ pub(super) fn refused_app(next_probe: Timestamp) -> Lookup<SpotifyApp> {
         next_probe_time: Some(whole_seconds(next_probe)),
         trips: 1,
     };
-    Standing { breaker: Some(breaker), refused: Some((&version).into()) }.write_to(app.status.get_or_insert_default());
+    Standing { breaker: Some(breaker), refused: Some((&version).into()), ..Standing::default() }
+        .write_to(app.status.get_or_insert_default());
     Lookup::Found(Arc::new(app))
 }
 
@@ -84,6 +86,7 @@ pub(super) fn around(account: &SpotifyAccount) -> Observed {
             credentials_id: None,
             holder: None,
             moved_on: false,
+            view: TargetView::default(),
         }
     });
     Observed {
@@ -100,7 +103,14 @@ pub(super) fn around(account: &SpotifyAccount) -> Observed {
         waiting_page: None,
         journal: JournalView { journal: Some(Arc::default()), ..JournalView::default() },
         duty: Duty { since: start(), before_until: None },
-        settings: Settings { refresh_buffer: minutes(5), minimum_interval: minutes(5) },
+        settings: Settings {
+            refresh_buffer: minutes(5),
+            minimum_interval: minutes(5),
+            app_requests_per_30s: 60,
+            minimum_request_interval: minutes(1),
+        },
+        portion: Portion::default(),
+        short_of_calls: false,
     }
 }
 

@@ -187,7 +187,7 @@ fn an_entry_must_fit_its_target() {
         (false, TargetType::Maloja, "name the listener's key in credentialsRef"),
     ] {
         let (reason, condition, message) = fitting(credentials, kind).unwrap_err();
-        assert_eq!((reason, condition), (Reason::ConfigurationInvalid, ConditionType::Synced), "{kind:?}");
+        assert_eq!((reason, condition), (Reason::ConfigurationInvalid, ConditionType::Ready), "{kind:?}");
         assert!(message.contains(remedy) && message.contains("entry"), "{message}");
     }
 }

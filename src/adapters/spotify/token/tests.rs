@@ -130,6 +130,16 @@ async fn throttling_says_for_how_long() {
 }
 
 #[tokio::test]
+async fn another_error_may_say_for_how_long_as_well() {
+    match answer_to(ResponseTemplate::new(503).insert_header("retry-after", "17")).await {
+        TokenAnswer::Failed(Trouble::Busy { status: 503, retry_after }) => {
+            assert_eq!(retry_after, SignedDuration::from_secs(17));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
 async fn a_success_that_cannot_be_read_may_have_rotated_the_token() {
     for template in [
         ResponseTemplate::new(200).set_body_raw("{\"access_token\": \"hunter2", "application/json"),
