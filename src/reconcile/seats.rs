@@ -130,7 +130,9 @@ async fn write(ctx: &Context, plan: &ScrobblePlan, status: &ScrobblePlanStatus) 
     let before = plan.status.as_ref();
     match ctx.cluster.change_cluster_status::<ScrobblePlan, _>(&name, &version, before, status).await {
         Ok(written) => {
-            written.into_iter().for_each(|written| ctx.seats.keep(written));
+            if let Some(written) = written {
+                ctx.seats.keep(written);
+            }
             Ok(true)
         }
         Err(ClusterError::Conflict { .. }) => {

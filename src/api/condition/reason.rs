@@ -77,7 +77,7 @@ reasons! {
     GapDetected: "More plays were heard between two reads than Spotify shows; some may be lost.",
     BudgetTooSmall:
         "The calls allowed per day do not suffice for this listening; raise `dailyCalls` or share the app among fewer accounts.",
-    NoSeatLeft: "The plan has no seat left; raise `seats`, or name a `fallback`.",
+    NoSeatLeft: "The plan and what it falls back to have no seat left; raise `seats`, free a seat, or name a `fallback` with room.",
     JournalFull:
         "The journal of waiting plays is nearly full; when it is, plays are lost once Spotify no longer shows them. Mend the target, or remove its entry.",
     JournalUnreadable: "The journal Secret holds plays that this version cannot read, set aside under its keys `unreadable…`; go back to the version that wrote them, or keep a copy and remove these keys, then request a read.",

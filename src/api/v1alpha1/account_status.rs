@@ -330,12 +330,12 @@ pub struct MembershipStatus {
     #[schemars(length(max = 253))]
     pub plan: Option<String>,
 
-    /// The member's number, never used twice; absent unless the plan is numbered.
+    /// The member's number, never used twice; absent unless the plan is numbered, or was when the seat was granted.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub number: Option<i64>,
 
-    /// When the seat was granted.
+    /// When the seat was granted; absent where the plan counts nobody.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub granted_time: Option<Time>,
 }

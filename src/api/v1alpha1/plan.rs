@@ -77,15 +77,18 @@ pub struct ScrobblePlanSpec {
     /// shorter one.
     pub min_interval: GoDuration,
 
-    /// How many accounts are admitted, 1 to 2000, first come first served. Absent: unlimited.
+    /// How many accounts are admitted, 1 to 2000, first come first served. Absent: unlimited, or 2000 where `numbered` is
+    /// true, for members are counted then. Lowered below the number of members, it takes no seat away.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 2000))]
     pub seats: Option<i32>,
 
-    /// True gives each member a number that is never used twice and never changes.
+    /// True gives each member a number that is never used twice and never changes. Set later, it gives those who are
+    /// members by then their numbers in the order of their seats.
     pub numbered: bool,
 
-    /// Name of the plan that an account gets when no seat is left. Absent: none, and the account is not read.
+    /// Name of the plan that an account gets when no seat is left. Absent: none, and the account is not read. A fallback
+    /// may be full and have a fallback itself: at most 8 plans are tried, each once.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::object_name")]
     pub fallback: Option<String>,
@@ -156,7 +159,7 @@ pub struct PlanMember {
     #[schemars(length(max = 64))]
     pub uid: Option<String>,
 
-    /// The member's number; absent unless the plan is numbered.
+    /// The member's number; absent unless the plan is numbered, or was when the seat was granted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub number: Option<i64>,

@@ -149,9 +149,9 @@ fn seated(name: &str, number: Option<i64>, full: &[&str]) -> Seating {
     })
 }
 
-fn membership(name: &str, number: Option<i64>) -> Option<MembershipStatus> {
+fn membership(name: &str, number: Option<i64>) -> MembershipStatus {
     let granted_time = number.map(|_| crate::api::condition::whole_seconds(start()));
-    Some(MembershipStatus { plan: Some(name.to_owned()), number, granted_time })
+    MembershipStatus { plan: Some(name.to_owned()), number, granted_time }
 }
 
 /// What was said of seats since this was asked last.
@@ -193,7 +193,7 @@ fn without_a_seat_nothing_is_asked_until_there_is_one() {
     world.surroundings.seating = seated("gold", Some(3), &[]);
     world.pass();
     assert_eq!(world.count(|deed| *deed == Deed::Read), 1, "it is read at once");
-    assert_eq!(world.status().membership, membership("gold", Some(3)));
+    assert_eq!(world.status().membership, Some(membership("gold", Some(3))));
     let granted = "the account has a seat in ScrobblePlan gold, number 3".to_owned();
     assert_eq!(said(&mut world), [(false, "SeatGranted".to_owned(), granted)]);
     assert!(find_condition(&world.status().conditions, ConditionType::Stalled).is_none());
@@ -204,7 +204,7 @@ fn a_fallback_is_told_once_and_so_is_the_seat_that_comes_later() {
     let mut world = World::of(asking("gold"));
     world.surroundings.seating = seated("free", None, &["gold", "silver"]);
     world.run_for(super::accounts::hours(2));
-    assert_eq!(world.status().membership, membership("free", None));
+    assert_eq!(world.status().membership, Some(membership("free", None)));
     let told =
         "no seat is left in ScrobblePlan gold, nor in what it falls back to (silver): ScrobblePlan free is in force";
     assert_eq!(said(&mut world), [(true, "NoSeatLeft".to_owned(), told.to_owned())]);
@@ -214,14 +214,14 @@ fn a_fallback_is_told_once_and_so_is_the_seat_that_comes_later() {
 
     world.surroundings.seating = seated("gold", Some(1), &[]);
     world.run_for(super::accounts::hours(2));
-    assert_eq!(world.status().membership, membership("gold", Some(1)));
+    assert_eq!(world.status().membership, Some(membership("gold", Some(1))));
     let granted = "the account has a seat in ScrobblePlan gold, number 1".to_owned();
     assert_eq!(said(&mut world), [(false, "SeatGranted".to_owned(), granted)]);
 
     // The plan goes, and its number is remembered; the account names no plan any more, and nothing is in force.
     world.surroundings.seating = Seating::Refused { plan: "gold".to_owned() };
     world.pass();
-    assert_eq!(world.status().membership, membership("gold", Some(1)));
+    assert_eq!(world.status().membership, Some(membership("gold", Some(1))));
     world.surroundings.seating = Seating::Unplanned;
     world.pass();
     assert_eq!(world.status().membership, None);

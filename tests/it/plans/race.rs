@@ -39,7 +39,7 @@ impl Scale {
     /// The short run, which is part of all tests.
     const SHORT: Self = Self { plans: 3, accounts: 24, seats: 12, kills: 2 };
     /// The long run.
-    const FULL: Self = Self { plans: 20, accounts: 100, seats: 50, kills: 12 };
+    const FULL: Self = Self { plans: 20, accounts: 100, seats: 50, kills: 8 };
 
     /// As `SCROBBLE_OPERATOR_SEATS` says: `full`, or nothing for the short run.
     fn chosen() -> Self {
@@ -115,9 +115,6 @@ async fn kill_again_and_again(
 ) -> usize {
     let (all, mut deaths) = (scale.plans * scale.seats, 0);
     for kill in 0..scale.kills {
-        let point = format!("abort:seated#{}", random.random_range(1..=all / (scale.kills + 1)));
-        let dying = plans.world.operator().environment("SCROBBLE_OPERATOR_FAILPOINT", &point);
-        let mut dying = dying.start_unready().unwrap();
         let wanted = all * (kill + 1) / (scale.kills + 2);
         wait_until(&format!("{wanted} seats to be taken"), PATIENCE, async || {
             let taken = taken(plans).await;
@@ -133,13 +130,20 @@ async fn kill_again_and_again(
             }
         }
         println!("kill {kill} of {} at {} of {all} seats", ["one", "the other", "both"][which], taken(plans).await);
+        // The third one races along, and dies just after it has found a place.
+        let point = format!("abort:seated#{}", random.random_range(1..=scale.seats));
+        let dying = plans.world.operator().environment("SCROBBLE_OPERATOR_FAILPOINT", &point);
+        let mut dying = dying.start_unready().unwrap();
         for operator in operators.iter_mut() {
             if operator.exit_status().unwrap().is_some() {
-                operator.restart().await.unwrap();
+                *operator = plans.world.operator().start_unready().unwrap();
             }
         }
         dying.wait(PATIENCE).await.unwrap();
         deaths += 1;
+    }
+    for operator in operators.iter_mut() {
+        operator.wait_until_ready(PATIENCE).await.unwrap();
     }
     deaths
 }
