@@ -85,7 +85,9 @@ failures! {
         NETWORK;
     AccessTokenRefused:
         "Web API: 401 for an access token that was just issued." =>
-        Facts { owner: Owner::Account, failure_type: FailureType::Auth, ..PASSING };
+        Facts { owner: Owner::Account, failure_type: FailureType::Auth,
+            remedy: "nothing: the operator tries again; if it lasts, have the listener authorize the app again",
+            ..PASSING };
     ScopeInsufficient:
         "Web API: 403 `Insufficient client scope`." =>
         Facts { reason: Reason::ScopeInsufficient,

@@ -1,12 +1,14 @@
 //! The tables of `docs/reasons.md`, in Markdown.
 
-use super::{Counts, EventType, Facts, Failure, Owner, Retry};
+use super::{Counts, EventType, Facts, Failure, Owner, Retry, is_about_secret};
 use crate::api::condition::Reason;
 use crate::api::v1alpha1::FailureType;
 
 const RUNBOOKS: &str = "runbooks/reasons.md";
+/// Apps and targets name Secrets, too.
+const SECRETS_OWNER: &str = "the owner of the object that names it";
 /// Between several words of one cell.
-const OR: &str = " or ";
+const OR: &str = "; ";
 
 /// The table of reasons: each links to its runbook.
 pub fn reasons() -> String {
@@ -80,7 +82,7 @@ fn each(reason: Reason, of: fn(Facts) -> &'static str) -> String {
 
 fn stalled(reason: Reason) -> String {
     match each(reason, |facts| if facts.stalled { "yes" } else { "no" }).as_str() {
-        "-" => "no".to_owned(),
+        "-" => if reason == Reason::AuthorizationRequired { "yes" } else { "no" }.to_owned(),
         word if word.contains(OR) => "where plays were lost".to_owned(),
         word => word.to_owned(),
     }
@@ -92,7 +94,9 @@ fn who_acts(reason: Reason) -> String {
         Reason::AuthorizationRequired | Reason::AuthorizationExpiring => "the listener".to_owned(),
         Reason::JournalFull => "the target's owner".to_owned(),
         Reason::CircuitOpen => "see `failures`".to_owned(),
+        Reason::NetworkError | Reason::InternalError => "nobody; the platform team if it lasts".to_owned(),
         _ if Failure::with_reason(reason).all(|failure| !failure.facts().stalled) => "nobody".to_owned(),
+        _ if is_about_secret(reason) && reason != Reason::SecretWriteForbidden => SECRETS_OWNER.to_owned(),
         _ => each(reason, |facts| match facts.owner {
             Owner::Account if facts.failure_type == FailureType::Auth => "the listener",
             Owner::Account => "the account's owner",
