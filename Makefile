@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help tools generate build test chaos soak lint demo clean
+.PHONY: help tools generate build test chaos soak isolation lint demo clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -46,6 +46,14 @@ soak: ## kill the operator 20 times while services fail at random, and play for 
 	export SCROBBLE_OPERATOR_TOOLS="$$tools" SCROBBLE_OPERATOR_SOAK=full; \
 	$(CARGO) build -q --features testing --bins && \
 	$(CARGO) test -q --features testing --test it -- --nocapture soak:: listening::marathon
+
+# A short run of the same is part of `make test`.
+isolation: ## read 199 accounts on time beside one of each kind of poisoned data; fails where one of them shows an error
+	@tools=$$(tools/build) || exit 1; \
+	tools=$$(printf '%s\n' "$$tools" | tail -n 1); \
+	export SCROBBLE_OPERATOR_TOOLS="$$tools" SCROBBLE_OPERATOR_ISOLATION=full; \
+	$(CARGO) build -q --features testing --bins && \
+	$(CARGO) test -q --features testing --test it -- --nocapture isolation::neighbours
 
 lint: ## check the format and the lints
 	$(CARGO) fmt --all --check

@@ -2,5 +2,6 @@
 
 pub mod http;
 pub mod kube;
+pub mod notification;
 pub mod spotify;
 pub mod targets;

@@ -35,7 +35,7 @@ pub struct RunArguments {
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080", env = "SCROBBLE_OPERATOR_HTTP_ADDR")]
     http_addr: SocketAddr,
 
-    /// How many accounts are worked on at the same time
+    /// How many accounts are worked on at the same time; those of one app take half of it at most
     #[arg(
         long,
         value_name = "COUNT",
@@ -52,6 +52,20 @@ pub struct RunArguments {
     /// The shortest time between two reads of one account, whatever its spec says
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration, env = "SCROBBLE_OPERATOR_MINIMUM_INTERVAL")]
     minimum_interval: GoDuration,
+
+    /// How many calls of one app may be sent to Spotify's Web API in 30 seconds
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value_t = 60,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000),
+        env = "SCROBBLE_OPERATOR_APP_REQUESTS_PER_30S"
+    )]
+    app_requests_per_30s: u32,
+
+    /// The shortest time between two requests (`reconcile-requested-at`) of one account that are granted
+    #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = duration, env = "SCROBBLE_OPERATOR_MINIMUM_REQUEST_INTERVAL")]
+    minimum_request_interval: GoDuration,
 
     /// Wait for the Lease before working; without it the Lease is kept all the same
     #[arg(
@@ -139,6 +153,8 @@ fn configuration(arguments: RunArguments) -> Result<Configuration, String> {
         concurrency,
         refresh_buffer,
         minimum_interval,
+        app_requests_per_30s,
+        minimum_request_interval,
         leader_elect,
         leader_elect_lease_duration,
         leader_elect_renew_deadline,
@@ -168,6 +184,8 @@ fn configuration(arguments: RunArguments) -> Result<Configuration, String> {
         concurrency,
         refresh_buffer: refresh_buffer.duration(),
         minimum_interval: minimum_interval.duration(),
+        app_requests_per_30s,
+        minimum_request_interval: minimum_request_interval.duration(),
         allowed_ranges: AllowedRanges::new(allow_private_targets),
         election: Election {
             // The kubeconfig's own namespace where nothing else names one.

@@ -8,6 +8,7 @@ pub mod ledger;
 pub mod ledger_codec;
 pub mod listener;
 pub mod name;
+pub mod notice;
 pub mod play;
 #[cfg(test)]
 pub(crate) mod random;

@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 
 use super::client::{self, Standing};
+use super::gate;
+use super::notification;
 use super::problem::Problem;
 use super::settle::Announcement;
 use super::step::SecretTrouble;
@@ -23,7 +25,7 @@ pub fn settle(
     let refused = standing.refused.as_ref().map(|_| client::problem_of_app(app));
     let problem = match (secret, refused) {
         (Ok(()) | Err(SecretTrouble::Cluster), Some(refused)) => Some(refused),
-        (Ok(()), None) => None,
+        (Ok(()), None) => notification::problem(app).or_else(|| gate::problem_of_app(standing, now)),
         (Err(trouble), _) => Some(Problem::secret("the client secret, Secret", trouble)),
     };
     let generation = app.metadata.generation;
@@ -36,16 +38,16 @@ pub fn settle(
     } else {
         remove_condition(&mut status.conditions, ConditionType::CircuitOpen);
     }
-    standing.write_to(&mut status);
+    Standing { gates: standing.gates.lifted(now), ..standing.clone() }.write_to(&mut status);
     status.observed_generation = generation;
     status.accounts = accounts;
     status
 }
 
-/// What changed between two statuses that people should hear of.
-pub fn announcement(before: &SpotifyAppStatus, after: &SpotifyAppStatus) -> Option<Announcement> {
-    let now = find_condition(&after.conditions, ConditionType::Ready)?;
-    let known = find_condition(&before.conditions, ConditionType::Ready);
+/// What changed between the conditions of two statuses of an app or a target that people should hear of.
+pub fn announcement(before: &[Condition], after: &[Condition]) -> Option<Announcement> {
+    let now = find_condition(after, ConditionType::Ready)?;
+    let known = find_condition(before, ConditionType::Ready);
     let warning = now.status == "False";
     let changed = known.map_or(warning, |known| known.status != now.status || known.reason != now.reason);
     changed.then(|| Announcement { warning, reason: now.reason.clone(), note: now.message.clone() })

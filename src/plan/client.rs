@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::breaker;
 use super::failure::Failure;
+use super::gate::Gates;
 use super::observed::{Lookup, Observed, TokenView};
 use super::problem::Problem;
 use super::schedule;
@@ -37,13 +38,15 @@ pub struct ClientVersion {
     pub secret: Option<(String, String)>,
 }
 
-/// What is known of an app's client credentials: the part of the app's status that tells it.
+/// What is known of an app at Spotify: the part of the app's status that tells it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Standing {
-    /// The app's circuit breaker.
+    /// The app's circuit breaker: open while its credentials are refused, or while Spotify is away ([`super::outage`]).
     pub breaker: Option<BreakerStatus>,
     /// The credentials that Spotify refuses, if it does.
     pub refused: Option<RefusedClientStatus>,
+    /// Until when Spotify asks to wait ([`super::gate`]).
+    pub gates: Gates,
 }
 
 /// What the end of an exchange says about the client credentials.
@@ -87,6 +90,7 @@ impl Standing {
         Self {
             breaker: status.and_then(|status| status.circuit_breaker.clone()),
             refused: status.and_then(|status| status.refused_client.clone()),
+            gates: status.map(Gates::of).unwrap_or_default(),
         }
     }
 
@@ -94,6 +98,7 @@ impl Standing {
     pub fn write_to(&self, status: &mut SpotifyAppStatus) {
         status.circuit_breaker.clone_from(&self.breaker);
         status.refused_client.clone_from(&self.refused);
+        self.gates.write_to(status);
     }
 
     /// Until when nothing is sent for the app because its credentials are refused; in the past where one request may
@@ -111,13 +116,14 @@ impl Standing {
         let waits = self.closed_until().is_some_and(|until| until > now);
         let same = self.refused.as_ref() == Some(&version.into());
         match word {
-            Word::Accepted if self.refused.is_some() => Self::default(),
+            Word::Accepted if self.refused.is_some() => Self { gates: self.gates, ..Self::default() },
             // The answer to a request that left together with the one that told.
             Word::Refused if same && waits => self.clone(),
             Word::Refused => {
                 // Somebody has corrected them since, but not rightly: the waits begin anew.
                 let before = self.breaker.as_ref().filter(|_| same);
-                Self { breaker: Some(breaker::opened(before, limits, now)), refused: Some(version.into()) }
+                let breaker = Some(breaker::opened(before, limits, now));
+                Self { breaker, refused: Some(version.into()), gates: self.gates }
             }
             Word::Nothing { retry_after } if self.refused.is_some() && !waits => {
                 let wait = limits.probe_after.min(LONGEST_WAIT_FOR_TROUBLE).max(retry_after.unwrap_or_default());
@@ -139,7 +145,7 @@ impl Standing {
         let breaker = self.breaker.clone().unwrap_or_default();
         let breaker =
             BreakerStatus { state: BreakerState::Open, next_probe_time: Some(whole_seconds(time)), ..breaker };
-        Self { breaker: Some(breaker), refused: self.refused.clone() }
+        Self { breaker: Some(breaker), ..self.clone() }
     }
 }
 

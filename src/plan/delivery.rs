@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::batch::{halves, requests, single};
 use super::observed::{Observed, TargetEntry};
 use super::open::{self, OpenPlay, Sources, open_plays, sent_time};
 pub use super::open::{is_first_read, ledger};
 use super::step::{Batch, Progress, Step, TargetProgress};
-use super::{acceptance, failure, foreign, reference, schedule};
+use super::{acceptance, failure, foreign, reference, schedule, target_hold};
 use crate::api::condition::Reason;
 use crate::api::v1alpha1::{
     AccountTarget, AccountTargetStatus, ScrobbleTarget, SpotifyAccount, SpotifyAccountStatus, TargetState,
@@ -20,8 +21,6 @@ use crate::domain::play::{Page, Play};
 
 /// How many plays a target is sent in one pass; the next pass follows at once. What was taken is recorded in between.
 const PLAYS_IN_A_PASS: usize = 300;
-/// A request that the service failed over so often is taken apart.
-const FAILURES_OF_A_BATCH: u8 = 3;
 /// Chosen seconds are written down so often in a pass; whoever takes them in between is left the field until the next.
 const PLACINGS_IN_A_PASS: u32 = 3;
 /// How long a target that refuses the listener's key, or wants no more, is left alone.
@@ -75,10 +74,15 @@ pub(super) fn steps(account: &SpotifyAccount, observed: &Observed, progress: &Pr
         Sources { ledger: &ledger, page, journal: &journal, retry: schedule::retry_requested(account).is_some() };
     usable(account, observed, progress)
         .filter_map(|(target, found, entry)| {
-            if needs_check(account, entry, progress) {
-                return Some(Step::Verify { entry: entry.entry.clone() });
+            if held_until(account, entry, observed, now).is_some() {
+                return None;
             }
             let open = || open_plays(account, target, &observed.namespace, &sources);
+            // A play tells more about a service that failed than a look at a key does.
+            let probes = || target_hold::is_open(found) && !sendable(found, entry, open(), now).is_empty();
+            if needs_check(account, entry, progress) && !probes() {
+                return Some(Step::Verify { entry: entry.entry.clone() });
+            }
             let may_send = may_send(account, entry, progress, now);
             may_send.then(|| step(account, target, found, entry, progress, &open, now)).flatten()
         })
@@ -123,8 +127,7 @@ fn step(
     if let Some(done) = progress.deliveries.get(&entry.entry) {
         return again(done, &entry.entry);
     }
-    let sendable = |open: &OpenPlay| is_sendable(open, entry) && refused(found, &open.play, now).is_none();
-    let plays: Vec<OpenPlay> = open().into_iter().filter(sendable).take(PLAYS_IN_A_PASS).collect();
+    let plays = sendable(found, entry, open(), now);
     let known = account.status.as_ref().and_then(|status| status.target(&target.name));
     let entry = entry.entry.clone();
     match foreign::survey(found, known, plays.len(), progress.surveys.get(&entry), account) {
@@ -135,6 +138,19 @@ fn step(
             (!batches.is_empty()).then_some(Step::Deliver { entry, batches })
         }
     }
+}
+
+/// Plays that may be sent, at most those of one pass.
+fn sendable(found: &ScrobbleTarget, entry: &TargetEntry, open: Vec<OpenPlay>, now: Timestamp) -> Vec<OpenPlay> {
+    let sendable = |open: &OpenPlay| is_sendable(open, entry) && refused(found, &open.play, now).is_none();
+    open.into_iter().filter(sendable).take(PLAYS_IN_A_PASS).collect()
+}
+
+/// Until when an account sends nothing to a target because of the target as a whole.
+fn held_until(account: &SpotifyAccount, entry: &TargetEntry, observed: &Observed, now: Timestamp) -> Option<Timestamp> {
+    let known = account.status.as_ref().and_then(|status| status.target(&entry.entry));
+    let uid = account.metadata.uid.as_deref().unwrap_or_default();
+    target_hold::held_until(known, uid, entry, &observed.duty, now)
 }
 
 /// What follows on requests of this pass: seconds that were chosen are written down and then sent; what was refused
@@ -158,26 +174,6 @@ pub(super) fn refused(target: &ScrobbleTarget, play: &Play, now: Timestamp) -> O
     acceptance::refused(target.spec.target_type, play, sent_time(target, play), now)
 }
 
-/// The requests for plays, oldest first. Plays that the service failed over go alone.
-fn requests(target: &ScrobbleTarget, plays: &[OpenPlay]) -> Vec<Batch> {
-    let suspect = |open: &OpenPlay| open.wait.failures >= FAILURES_OF_A_BATCH;
-    let size = target.spec.batch_size();
-    let mut batches: Vec<Batch> = Vec::new();
-    for run in plays.chunk_by(|one, other| suspect(one) == suspect(other)) {
-        if run.first().is_some_and(suspect) {
-            batches.extend(run.iter().map(|open| single(&open.play, true)));
-        } else {
-            let plays: Vec<Arc<Play>> = run.iter().map(|open| Arc::clone(&open.play)).collect();
-            batches.extend(plays.chunks(size).map(|plays| Batch { plays: plays.to_vec(), last_try: false }));
-        }
-    }
-    batches
-}
-
-fn single(play: &Arc<Play>, last_try: bool) -> Batch {
-    Batch { plays: vec![Arc::clone(play)], last_try }
-}
-
 /// Whether a target may be sent to: it is not waiting after a failure, or what it waited for was changed.
 fn may_send(account: &SpotifyAccount, entry: &TargetEntry, progress: &Progress, now: Timestamp) -> bool {
     match progress.checks.get(&entry.entry) {
@@ -185,7 +181,8 @@ fn may_send(account: &SpotifyAccount, entry: &TargetEntry, progress: &Progress, 
         Some(answer) => return matches!(answer, Delivery::Accepted | Delivery::AlreadyThere),
     }
     let Some(known) = account.status.as_ref().and_then(|status| status.target(&entry.entry)) else { return true };
-    let waits = known.next_attempt_time.as_ref().is_some_and(|next| next.0 > now);
+    // What the target's breaker kept back waits for nothing else.
+    let waits = !target_hold::is_held(Some(known)) && known.next_attempt_time.as_ref().is_some_and(|next| next.0 > now);
     // A human asks, or wrote another spec: a key that was refused is tried again. A breaker is not passed.
     let asked = schedule::requested(account).is_some() || schedule::is_changed(account);
     match known.state {
@@ -201,26 +198,6 @@ fn may_send(account: &SpotifyAccount, entry: &TargetEntry, progress: &Progress, 
 
 fn is_renewed(progress: &Progress, entry: &str) -> bool {
     matches!(progress.credentials.get(entry), Some(Ok(credentials)) if credentials.renewed)
-}
-
-/// A request that was refused because of one of its plays is cut in two, until that play is alone.
-fn halves(submissions: &[(Vec<Arc<Play>>, Submission)]) -> Vec<Batch> {
-    let mut open: Vec<&Vec<Arc<Play>>> = Vec::new();
-    for (plays, submission) in submissions {
-        // Answers come in the order of the requests: a later one for the same plays settles an earlier refusal.
-        open.retain(|refused| !plays.iter().all(|play| refused.contains(play)) || refused.len() == plays.len());
-        if *submission == Submission::BatchRefused && plays.len() > 1 {
-            open.push(plays);
-        }
-    }
-    open.iter()
-        .flat_map(|plays| {
-            let (first, second) = plays.split_at(plays.len() / 2);
-            [first.to_vec(), second.to_vec()]
-        })
-        .filter(|half| !submissions.iter().any(|(sent, _)| sent == half))
-        .map(|plays| Batch { plays, last_try: false })
-        .collect()
 }
 
 /// An answer as it counts: a service that fails over a play alone, after it has failed over it before, will never take it.
@@ -277,7 +254,8 @@ pub(super) fn next(
     observed: &Observed,
     now: Timestamp,
 ) -> Option<Timestamp> {
-    let waits = observed.waiting_page.is_some() || status.targets.iter().any(|target| target.pending > 0);
+    let is_held = |target: &AccountTargetStatus| target_hold::is_held(Some(target));
+    let waits = observed.waiting_page.is_some() || status.targets.iter().any(|it| it.pending > 0 || is_held(it));
     let retry = schedule::retry_requested(account).is_some();
     if retry && status.targets.iter().any(|target| target.quarantined > 0) {
         // Without the journal it waits like everything else that was put off.
@@ -289,6 +267,7 @@ pub(super) fn next(
     }
     let ledger = open::ledger(status);
     let journal = journal(observed);
+    let uid = account.metadata.uid.as_deref().unwrap_or_default();
     let ready = |target: &AccountTarget, entry: &TargetEntry| {
         let found = reference::deliverable(target, entry, observed).ok().filter(|_| entry.holder.is_none())?;
         let known = status.target(&target.name)?;
@@ -306,10 +285,16 @@ pub(super) fn next(
                 })
             }
         };
+        let held = target_hold::held_until(Some(known), uid, entry, &observed.duty, now).unwrap_or(Timestamp::MIN);
+        if is_held(known) {
+            // Its breaker closed, or is closed by a look at this entry's key, or by a play.
+            let goes = sendable || !target_hold::is_open(found) || target_hold::is_unproven(known, found);
+            return goes.then_some(held);
+        }
         match &known.next_attempt_time {
             _ if !sendable => None,
-            Some(next) => Some(next.0),
-            None => (known.reason.is_none() || foreign::is_told(known)).then_some(Timestamp::MIN),
+            Some(next) => Some(next.0.max(held)),
+            None => (known.reason.is_none() || foreign::is_told(known)).then_some(held),
         }
     };
     account.spec.targets.iter().zip(&observed.targets).filter_map(|(target, entry)| ready(target, entry)).min()
@@ -332,9 +317,11 @@ pub(super) fn is_mended(account: &SpotifyAccount, progress: &Progress) -> bool {
 
 /// Whether a target needs another Secret, or another key in it.
 pub(super) fn waits_for_secret(target: &AccountTargetStatus) -> bool {
-    target.state == TargetState::Unauthorized
-        || is_for_its_secret(target.reason.as_deref())
-        || is_for_its_client(target)
+    // Keys of the target's own are looked at by the target's pass.
+    !target_hold::is_held(Some(target))
+        && (target.state == TargetState::Unauthorized
+            || is_for_its_secret(target.reason.as_deref())
+            || is_for_its_client(target))
 }
 
 fn is_for_its_client(target: &AccountTargetStatus) -> bool {

@@ -6,30 +6,41 @@
 pub mod acceptance;
 pub mod app;
 pub mod attempt;
+pub mod batch;
 pub mod breaker;
 pub mod claim;
 pub mod client;
 pub mod delivery;
 pub mod duplicate;
 pub mod failure;
+pub mod fairness;
 pub mod foreign;
 pub mod gap;
+pub mod gate;
 pub mod journal;
 pub mod lineage;
 pub mod maloja;
+pub mod notification;
 pub mod observed;
 pub mod open;
+pub mod outage;
 pub mod pace;
+pub mod pacing;
 pub mod problem;
 pub mod reference;
 pub mod refresh;
+pub mod request;
 pub mod schedule;
 pub mod scrobble_plan;
+pub mod seat;
+pub mod seating;
 pub mod settle;
 pub mod sign_in;
 pub mod slot;
 pub mod step;
 pub mod target;
+pub mod target_hold;
+pub mod target_standing;
 pub mod token;
 pub mod trace;
 
@@ -49,7 +60,12 @@ pub fn next_steps(account: &SpotifyAccount, observed: &Observed, progress: &Prog
     if progress.stopping || account.spec.suspend || problem::blocking(account, observed).is_some() {
         return Vec::new();
     }
-    match progress.due.unwrap_or_else(|| schedule::due(account, observed, now)) {
+    let due = progress.due.unwrap_or_else(|| schedule::due(account, observed, now));
+    if progress.held_until.is_some() && !matches!(due, Due::Deliver(_)) && progress.page.is_none() {
+        // Spotify may not be asked: what waits for its answer waits.
+        return Vec::new();
+    }
+    match due {
         Due::Poll => poll(account, observed, progress, now),
         Due::Read(time) | Due::Refresh(time) | Due::Deliver(time) if time > now => Vec::new(),
         Due::Refresh(time) => refresh::steps(observed, progress, refresh::read_after(time)),

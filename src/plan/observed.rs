@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::seating::Seating;
 use super::step::SecretTrouble;
-use crate::api::v1alpha1::{ScrobblePlan, ScrobbleTarget, SpotifyApp};
+use crate::api::v1alpha1::{ScrobbleTarget, SpotifyApp};
 use crate::domain::journal::Journal;
 use crate::domain::name::ObjectName;
 use crate::domain::play::Page;
@@ -30,6 +31,10 @@ pub struct Settings {
     pub refresh_buffer: SignedDuration,
     /// The shortest time between two reads of one account.
     pub minimum_interval: SignedDuration,
+    /// So many calls of one app may be sent to the Web API in 30 seconds.
+    pub app_requests_per_30s: u32,
+    /// The shortest time between two requests of one account that are granted.
+    pub minimum_request_interval: SignedDuration,
 }
 
 /// A target entry of the account, with what it refers to.
@@ -49,6 +54,19 @@ pub struct TargetEntry {
     pub holder: Option<ObjectName>,
     /// Whether a play of ours got through there since the last one whose second was taken.
     pub moved_on: bool,
+    /// What this process knows of the target besides its status.
+    pub view: TargetView,
+}
+
+/// What this process knows of a target besides the target's status.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TargetView {
+    /// A request is on its way that probes the target's open breaker.
+    pub probing: bool,
+    /// This account's was the last probe, and in vain.
+    pub probed_last: bool,
+    /// When the breaker closed, if this process closed it.
+    pub closed_time: Option<Timestamp>,
 }
 
 /// The journal as this process holds it.
@@ -136,8 +154,8 @@ pub struct Observed {
     pub app_name: ObjectName,
     /// Its client credentials.
     pub client: ClientView,
-    /// The plan that the account names.
-    pub plan: Option<Lookup<ScrobblePlan>>,
+    /// The account's place in the plan that it names, or in what that falls back to.
+    pub seating: Seating,
     /// The account's targets, in the order of the spec.
     pub targets: Vec<TargetEntry>,
     /// The older account that holds this account's token Secret, if there is one.

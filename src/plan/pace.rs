@@ -10,7 +10,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::observed::{Lookup, Observed};
+use super::observed::Observed;
 use super::{delivery, gap, slot};
 use crate::api::v1alpha1::{SpotifyAccount, SpotifyAccountStatus};
 use crate::domain::ledger::Ledger;
@@ -42,17 +42,14 @@ const AT_REST: SignedDuration = SignedDuration::from_hours(24);
 pub struct Bounds {
     /// The longest: what the account asks for, unless that is shorter than the shortest.
     pub longest: SignedDuration,
-    /// The shortest: what the plan and the operator allow.
+    /// The shortest: what the plan in force and the operator allow.
     pub shortest: SignedDuration,
 }
 
 impl Bounds {
     /// The bounds of an account. Whatever else stretches the time between reads, as a budget does, raises both here.
     pub fn of(account: &SpotifyAccount, observed: &Observed) -> Self {
-        let plan = match &observed.plan {
-            Some(Lookup::Found(plan)) => plan.spec.min_interval.duration(),
-            _ => SignedDuration::ZERO,
-        };
+        let plan = observed.seating.in_force().map_or(SignedDuration::ZERO, |plan| plan.min_interval);
         let shortest = observed.settings.minimum_interval.max(plan).max(SignedDuration::from_secs(1));
         Self { longest: account.spec.sync.interval.duration().max(shortest), shortest }
     }

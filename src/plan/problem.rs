@@ -141,10 +141,5 @@ pub fn blocking(account: &SpotifyAccount, observed: &Observed) -> Option<Problem
             &format!("Secret {secret} is held by the older SpotifyAccount {holder}"),
         ));
     }
-    if let Some(name) = &account.spec.plan
-        && let Err(problem) = reference::plan(observed, name)
-    {
-        return Some(problem);
-    }
-    reference::app(observed).err()
+    observed.seating.problem().or_else(|| reference::app(observed).err())
 }

@@ -1,6 +1,7 @@
 //! References: whether what an account names exists and may be used.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
@@ -10,7 +11,7 @@ use super::failure::Failure;
 use super::observed::{Lookup, Observed, TargetEntry};
 use super::problem::Problem;
 use crate::api::v1alpha1::{
-    AccountTarget, AllowedNamespaces, NamespacesFrom, PlanNamespaces, PlanNamespacesFrom, ScrobbleTarget,
+    AccountTarget, AllowedNamespaces, NamespacesFrom, PlanNamespaces, PlanNamespacesFrom, ScrobblePlan, ScrobbleTarget,
     SpotifyAccount, SpotifyApp, TargetType,
 };
 use crate::domain::name::ObjectName;
@@ -118,15 +119,20 @@ fn contradiction(target: &AccountTarget, kind: TargetType) -> Option<String> {
     }
 }
 
-/// Whether the plan that the account names may be used.
-pub fn plan(observed: &Observed, name: &str) -> Result<(), Problem> {
-    match &observed.plan {
-        None => Ok(()),
-        Some(Lookup::Found(plan)) if plan_allows(&plan.spec.allowed_namespaces, observed.namespace_labels.as_ref()) => {
-            Ok(())
-        }
-        Some(_) => Err(not_allowed(&format!("ScrobblePlan {name}"), "spec.plan")),
+/// A plan, if accounts of a namespace with these labels may use it.
+pub fn shared_plan<'a>(
+    plan: &'a Lookup<ScrobblePlan>,
+    labels: Option<&BTreeMap<String, String>>,
+) -> Option<&'a Arc<ScrobblePlan>> {
+    match plan {
+        Lookup::Found(plan) if plan_allows(&plan.spec.allowed_namespaces, labels) => Some(plan),
+        _ => None,
     }
+}
+
+/// The plan that an account names may not be used.
+pub fn plan_not_allowed(name: &str) -> Problem {
+    not_allowed(&format!("ScrobblePlan {name}"), "spec.plan")
 }
 
 /// One message whether the object is missing or not shared: nobody learns what other namespaces hold.

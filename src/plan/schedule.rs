@@ -10,7 +10,7 @@ use super::observed::{Observed, TargetEntry};
 use super::pace::Rhythm;
 use super::settle::expiry::is_warning_due;
 use super::slot::next_slot;
-use super::{client, delivery, failure, problem, reference, refresh};
+use super::{client, delivery, failure, gate, problem, reference, refresh};
 use crate::api::condition::{ConditionType, Reason, find_condition, is_condition_true};
 use crate::api::v1alpha1::{FailureType, SpotifyAccount, SpotifyAccountStatus};
 use crate::api::{RECONCILE_REQUESTED_AT, RETRY_QUARANTINED_AT};
@@ -18,6 +18,9 @@ use crate::api::{RECONCILE_REQUESTED_AT, RETRY_QUARANTINED_AT};
 /// How long an account that waits for a Secret is left before the Secret is looked at again: a change is seen within
 /// a minute.
 pub const SECRET_POLL: SignedDuration = SignedDuration::from_secs(45);
+
+/// The schema of `status.lastHandled…` allows so many characters.
+const LONGEST_HANDLED: usize = 256;
 
 /// What an account is due for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +78,7 @@ struct Upcoming {
 impl Upcoming {
     fn of(account: &SpotifyAccount, observed: &Observed, status: &SpotifyAccountStatus, now: Timestamp) -> Self {
         let read = next_question(account, observed, status, now);
-        let refresh = refresh_ahead(read, account, observed, status);
+        let refresh = refresh_ahead(read, account, observed, status, now);
         Self { read, refresh, delivery: delivery::next(account, status, observed, now) }
     }
 
@@ -100,18 +103,30 @@ impl Upcoming {
 }
 
 /// When the token is refreshed ahead of the next read; none while another account's exchange is on its way that will tell
-/// whether Spotify accepts the app's credentials.
+/// whether Spotify accepts the app's credentials, and none while a gate is closed.
 fn refresh_ahead(
     read: Timestamp,
     account: &SpotifyAccount,
     observed: &Observed,
     status: &SpotifyAccountStatus,
+    now: Timestamp,
 ) -> Option<Timestamp> {
-    refresh::ahead_of(read, account, observed, status).filter(|_| !observed.client.asked)
+    refresh::ahead_of(read, account, observed, status)
+        .filter(|_| !observed.client.asked && !gate::is_closed(observed, now))
 }
 
 /// When Spotify is asked next; the end of time where only a change of a Secret or an object can help.
 pub(super) fn next_question(
+    account: &SpotifyAccount,
+    observed: &Observed,
+    status: &SpotifyAccountStatus,
+    now: Timestamp,
+) -> Timestamp {
+    gate::passed(account, observed, own_question(account, observed, status, now), now)
+}
+
+/// The same as far as it is up to the account: its app's gates may be closed.
+pub(super) fn own_question(
     account: &SpotifyAccount,
     observed: &Observed,
     status: &SpotifyAccountStatus,
@@ -158,16 +173,22 @@ pub fn is_asked_to_wait(status: &SpotifyAccountStatus) -> bool {
 }
 
 /// The value of `reconcile-requested-at` that was not acknowledged yet.
-pub fn requested(account: &SpotifyAccount) -> Option<&String> {
-    let value = account.metadata.annotations.as_ref()?.get(RECONCILE_REQUESTED_AT)?;
-    let handled = account.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_ref());
-    (handled != Some(value)).then_some(value)
+pub fn requested(account: &SpotifyAccount) -> Option<&str> {
+    let handled = account.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_deref());
+    unhandled(account, RECONCILE_REQUESTED_AT, handled)
 }
 
 /// The value of `retry-quarantined-at` that was not acknowledged yet.
-pub fn retry_requested(account: &SpotifyAccount) -> Option<&String> {
-    let value = account.metadata.annotations.as_ref()?.get(RETRY_QUARANTINED_AT)?;
-    let handled = account.status.as_ref().and_then(|status| status.last_handled_retry_at.as_ref());
+pub fn retry_requested(account: &SpotifyAccount) -> Option<&str> {
+    let handled = account.status.as_ref().and_then(|status| status.last_handled_retry_at.as_deref());
+    unhandled(account, RETRY_QUARANTINED_AT, handled)
+}
+
+/// The value of an annotation, as far as a status can acknowledge it, where it is not the one that was handled.
+fn unhandled<'a>(account: &'a SpotifyAccount, annotation: &str, handled: Option<&str>) -> Option<&'a str> {
+    let value = account.metadata.annotations.as_ref()?.get(annotation)?;
+    let end = value.char_indices().nth(LONGEST_HANDLED).map_or(value.len(), |(end, _)| end);
+    let value = &value[..end];
     (handled != Some(value)).then_some(value)
 }
 
@@ -182,7 +203,7 @@ fn reference_resolved(status: &SpotifyAccountStatus, observed: &Observed) -> boo
     account || observed.targets.iter().any(|entry| waits(entry) && reference::target(entry, observed).is_ok())
 }
 
-/// Whether a reason speaks of an object that is missing, not shared, unreadable or taken.
+/// Whether a reason speaks of an object that is missing, not shared, unreadable, taken or full.
 pub fn is_by_reference(reason: Option<&str>) -> bool {
     reason.and_then(Reason::from_name).is_some_and(failure::is_mended_by_reference)
 }

@@ -235,6 +235,8 @@ pub struct Progress {
     pub deliveries: BTreeMap<String, TargetProgress>,
     /// Seconds that were chosen in this pass: they are written down with the next status.
     pub seconds: Vec<(String, Arc<Play>, i64)>,
+    /// Spotify may not be asked in this pass before: a gate closed meanwhile, or it is not the account's turn.
+    pub held_until: Option<Timestamp>,
     /// The process is shutting down, or the pass has taken long enough: no new step.
     pub stopping: bool,
 }

@@ -8,7 +8,7 @@ use super::context::Context;
 use super::exchange::{self, Exchange};
 use super::live::Live;
 use super::serve::serve;
-use super::{client, credentials, finalizer, journal, observe, refusal, token};
+use super::{client, credentials, finalizer, journal, observe, refusal, token, upstream};
 use crate::api::v1alpha1::SpotifyAccount;
 use crate::domain::answer::ApiAnswer;
 use crate::plan::step::{RefreshOutcome, SecretTrouble};
@@ -31,8 +31,8 @@ pub(super) async fn act(
         match step {
             Step::LoadToken => load_token(ctx, account, observed, live, progress).await,
             Step::Refresh { forced } => refresh(ctx, account, observed, live, progress, forced).await,
-            Step::Identify => identify(ctx, account, live, progress, goes_on).await,
-            Step::Read => read(ctx, account, live, progress, goes_on).await,
+            Step::Identify => identify(ctx, account, observed, live, progress, goes_on).await,
+            Step::Read => read(ctx, account, observed, live, progress, goes_on).await,
             Step::LoadJournal => load_journal(ctx, account, observed, live, progress).await,
             Step::Prepare { entry } => entries.push(entry),
             Step::Place { entry } => place(progress, &entry),
@@ -109,6 +109,10 @@ async fn refresh(
     progress: &mut Progress,
     forced: bool,
 ) {
+    progress.held_until = upstream::held_until(ctx, account, observed);
+    if progress.held_until.is_some() {
+        return;
+    }
     if forced {
         progress.forced = true;
         progress.page = None;
@@ -124,6 +128,7 @@ async fn refresh(
                     Exchange { account: Arc::clone(account), namespace: observed.namespace.clone(), app, token: held };
                 let exchanged = exchange::refresh(ctx, exchange).await;
                 admitted.ended(ctx, observed, &exchanged.outcome).await;
+                upstream::exchanged(ctx, account, observed, &exchanged.outcome).await;
                 live.token = exchanged.token;
                 live.keep_written(exchanged.account);
                 // What humans wrote into Secrets meanwhile is seen with the refresh, at the latest. What was read in this
@@ -139,29 +144,40 @@ async fn refresh(
 async fn identify(
     ctx: &Context,
     account: &SpotifyAccount,
+    observed: &Observed,
     live: &mut Live,
     progress: &mut Progress,
     goes_on: &(dyn Fn() -> bool + Sync),
 ) {
+    progress.held_until = upstream::held_until(ctx, account, observed);
+    if progress.held_until.is_some() {
+        return;
+    }
     let answer = match access(live) {
-        Some(token) => ask(ctx, account, goes_on, || ctx.spotify.listener(token)).await,
+        Some(token) => ask(ctx, account, observed, goes_on, || ctx.spotify.listener(token)).await,
         None => ApiAnswer::Unauthorized,
     };
     if answer == ApiAnswer::Unauthorized {
         live.refuse();
     }
+    upstream::answered(ctx, account, observed, &answer).await;
     progress.listener = Some(answer);
 }
 
 async fn read(
     ctx: &Context,
     account: &SpotifyAccount,
+    observed: &Observed,
     live: &mut Live,
     progress: &mut Progress,
     goes_on: &(dyn Fn() -> bool + Sync),
 ) {
+    progress.held_until = upstream::held_until(ctx, account, observed);
+    if progress.held_until.is_some() {
+        return;
+    }
     let answer = match access(live) {
-        Some(token) => ask(ctx, account, goes_on, || ctx.spotify.recently_played(token)).await,
+        Some(token) => ask(ctx, account, observed, goes_on, || ctx.spotify.recently_played(token)).await,
         None => ApiAnswer::Unauthorized,
     };
     match answer {
@@ -173,6 +189,7 @@ async fn read(
         ApiAnswer::Unauthorized => live.refuse(),
         ApiAnswer::Forbidden(_) | ApiAnswer::RateLimited { .. } | ApiAnswer::Failed(_) => {}
     }
+    upstream::answered(ctx, account, observed, &answer).await;
     progress.page = Some(answer.map(Arc::new));
 }
 
@@ -181,10 +198,11 @@ async fn read(
 async fn ask<T, F: Future<Output = ApiAnswer<T>>>(
     ctx: &Context,
     account: &SpotifyAccount,
+    observed: &Observed,
     goes_on: &(dyn Fn() -> bool + Sync),
     request: impl Fn() -> F,
 ) -> ApiAnswer<T> {
-    let tries = attempt::tries(account.status.as_ref());
+    let tries = if upstream::is_probe(ctx, account, observed) { 1 } else { attempt::tries(account.status.as_ref()) };
     let mut made = 0;
     loop {
         let answer = request().await;
@@ -195,9 +213,10 @@ async fn ask<T, F: Future<Output = ApiAnswer<T>>>(
             () = ctx.stopping.cancelled() => return answer,
             () = tokio::time::sleep(ctx.clock.timer(wait)) => {}
         }
-        if !goes_on() {
+        if !goes_on() || upstream::held_until(ctx, account, observed).is_some() {
             return answer;
         }
+        upstream::charge(ctx, observed);
     }
 }
 

@@ -2,49 +2,69 @@
 
 use std::sync::Arc;
 
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::core::DeserializeGuard;
 use kube::{Resource as _, ResourceExt as _};
 
 use super::client;
 use super::context::Context;
-use super::secret_access;
-use super::{Action, Error, unreadable};
+use super::notifications;
+use super::{Action, Error, failpoint, fault, unreadable};
 use crate::adapters::kube::ClusterError;
 use crate::adapters::kube::events::Announcement;
-use crate::api::secret::SecretUse;
-use crate::api::v1alpha1::{SecretKeyReference, SpotifyApp, SpotifyAppStatus};
+use crate::api::v1alpha1::{SpotifyApp, SpotifyAppStatus};
 use crate::domain::name::ObjectName;
 use crate::plan::client::Standing;
 use crate::plan::schedule::SECRET_POLL;
-use crate::plan::step::SecretTrouble;
-use crate::plan::{self, Lookup};
+use crate::plan::{self, Lookup, notification};
 
 /// How often a status write is tried against newer versions of the app.
-const TRIES: usize = 8;
+pub(super) const TRIES: usize = 8;
 
 /// One pass over an app.
 pub async fn reconcile_app(guarded: Arc<DeserializeGuard<SpotifyApp>>, ctx: Arc<Context>) -> Result<Action, Error> {
+    fault::guarded("SpotifyApp", &guarded, &ctx, pass(&guarded, &ctx)).await
+}
+
+async fn pass(guarded: &DeserializeGuard<SpotifyApp>, ctx: &Arc<Context>) -> Result<Action, Error> {
     let app = match &guarded.0 {
         Ok(app) => app,
         Err(invalid) => {
-            return unreadable::report::<SpotifyApp>(&ctx, &invalid.metadata).await.map(|()| Action::await_change());
+            return unreadable::report::<SpotifyApp>(ctx, &invalid.metadata).await.map(|()| Action::await_change());
         }
     };
-    let name = ObjectName::new(app.namespace().unwrap_or_default(), app.name_any());
-    let secret = client::read(&ctx, app).await;
+    failpoint::reached_by("app", &app.name_any()).await;
+    let name = name(app);
+    let secret = client::read(ctx, app).await;
     if let Ok(found) = &secret {
         ctx.clients.looked_at(app, found, ctx.clock.now());
     }
     let secret = secret.map(|_| ());
+    let signing_key = notifications::key(&ctx, app).await.map(|_| ());
     let users = ctx.catalogue.accounts(&|account| {
         let namespace = account.namespace().unwrap_or_default();
         let reference = &account.spec.app_ref;
         reference.name == name.name && reference.namespace_or(&namespace) == name.namespace
     });
     let accounts = i32::try_from(users.len()).unwrap_or(i32::MAX);
-    record(&ctx, app, |app, standing| plan::app::settle(app, &secret, standing, accounts, ctx.clock.now())).await?;
-    let refused = ctx.clients.standing(app).refused.is_some();
-    Ok(next(&ctx, secret.is_err() || refused))
+    record(ctx, app, |app, standing| {
+        let app = notification::key_looked_at(app, &signing_key, ctx.clock.now());
+        plan::app::settle(&app, &secret, standing, accounts, ctx.clock.now())
+    })
+    .await?;
+    ctx.clients.close(app, ctx.settings.app_requests_per_30s, ctx.clock.now());
+    let standing = ctx.clients.standing(app);
+    let looks = next(ctx, secret.is_err() || signing_key.is_err() || standing.refused.is_some());
+    let now = ctx.clock.now();
+    // What waits for a gate is told as soon as it opens.
+    let opens = standing.gates.closed(now).map(|(_, until)| ctx.clock.timer(until.duration_since(now)));
+    Ok(opens.filter(|_| looks == Action::await_change()).map_or(looks, Action::requeue))
+}
+
+/// An app's name.
+pub(super) fn name(app: &SpotifyApp) -> ObjectName {
+    ObjectName::new(app.namespace().unwrap_or_default(), app.name_any())
 }
 
 /// Tells in an app's status what Spotify says about its credentials, which were just used.
@@ -54,6 +74,16 @@ pub(super) async fn tell_standing(ctx: &Context, name: &ObjectName) -> Result<()
     record(ctx, &app, |app, standing| plan::app::settle(app, &Ok(()), standing, accounts, ctx.clock.now())).await
 }
 
+/// Tells in an app's status what a try to send a notice has shown of its webhook. A write that fails is made up for by
+/// the next try or notice.
+pub(super) async fn tell_tried(ctx: &Context, app: &SpotifyApp, outcome: &notification::Outcome) {
+    let settle =
+        |app: &SpotifyApp, _: &Standing| notification::tried(app, outcome, ctx.clock.now()).status.unwrap_or_default();
+    if let Err(error) = record(ctx, app, settle).await {
+        tracing::warn!(error = &error as &dyn std::error::Error, "what is known of the webhook is not written yet");
+    }
+}
+
 /// Writes the status of an app with what is known of its credentials; against a newer version where somebody wrote in
 /// between, as an account's pass and the app's own may.
 async fn record(
@@ -61,7 +91,7 @@ async fn record(
     app: &SpotifyApp,
     settle: impl Fn(&SpotifyApp, &Standing) -> SpotifyAppStatus,
 ) -> Result<(), Error> {
-    let name = ObjectName::new(app.namespace().unwrap_or_default(), app.name_any());
+    let name = name(app);
     let mut current = app.clone();
     for _ in 0..TRIES {
         let status = settle(&current, &ctx.clients.standing(&current));
@@ -89,31 +119,24 @@ async fn record(
 
 async fn announce(ctx: &Context, app: &SpotifyApp, status: &SpotifyAppStatus) {
     let before = app.status.clone().unwrap_or_default();
-    let Some(change) = plan::app::announcement(&before, status) else { return };
-    let mut about = app.object_ref(&());
-    about.resource_version = None;
-    let (warning, reason, note) = (change.warning, change.reason, change.note);
-    ctx.cluster.announce(&about, &Announcement { warning, reason, action: "Reconcile", note }).await;
-}
-
-/// Whether a Secret that an object refers to can be used.
-pub(super) async fn check(
-    ctx: &Context,
-    object: &ObjectName,
-    reference: Option<&SecretKeyReference>,
-    usage: SecretUse,
-) -> Result<(), SecretTrouble> {
-    let Some(reference) = reference else { return Ok(()) };
-    let secret = ObjectName::new(&object.namespace, &reference.name);
-    secret_access::credential(&ctx.cluster, &secret, &reference.key, usage).await.map(|_| ())
-}
-
-/// A conflict means that the object changed: the watch brings it again.
-pub(super) fn written<T>(result: Result<T, ClusterError>) -> Result<(), Error> {
-    match result {
-        Ok(_) | Err(ClusterError::Conflict { .. } | ClusterError::NotFound { .. }) => Ok(()),
-        Err(source) => Err(Error::Cluster(source)),
+    let about = app.object_ref(&());
+    announce_change(ctx, about.clone(), &before.conditions, &status.conditions).await;
+    if let Some(change) = notification::announcement(&before, status) {
+        tell(ctx, about, change).await;
     }
+}
+
+/// Tells of what changed between the conditions of two statuses of an app or a target.
+pub(super) async fn announce_change(ctx: &Context, about: ObjectReference, before: &[Condition], after: &[Condition]) {
+    if let Some(change) = plan::app::announcement(before, after) {
+        tell(ctx, about, change).await;
+    }
+}
+
+async fn tell(ctx: &Context, about: ObjectReference, change: plan::Announcement) {
+    let plan::Announcement { warning, reason, note } = change;
+    let about = ObjectReference { resource_version: None, ..about };
+    ctx.cluster.announce(&about, &Announcement { warning, reason, action: "Reconcile", note }).await;
 }
 
 /// A Secret that is missing or wrong is looked at again within a minute; else the watch tells.

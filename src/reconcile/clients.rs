@@ -9,11 +9,14 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::broadcast;
 
+use super::app;
 use super::context::Context;
 use crate::api::v1alpha1::{BreakerLimits, SpotifyApp};
 use crate::domain::name::ObjectName;
 use crate::plan::client::{self, ClientVersion, Evidence, Standing, Word};
 use crate::plan::observed::ClientView;
+use crate::plan::outage::Streak;
+use crate::plan::pacing::Pacer;
 use crate::plan::step::RefreshOutcome;
 
 /// Client credentials as read.
@@ -26,9 +29,9 @@ pub(super) struct ReadClient {
 
 /// What is known of one app's credentials.
 #[derive(Default)]
-struct Known {
+pub(super) struct Known {
     /// As this process learned it; none where only the app's status tells.
-    standing: Option<Standing>,
+    pub(super) standing: Option<Standing>,
     /// The credentials that Spotify has accepted.
     proven: Option<ClientVersion>,
     /// Exchanges on their way that are to find out.
@@ -41,12 +44,18 @@ struct Known {
     odd: Option<String>,
     /// The account that was refused last.
     refused_last: Option<String>,
+    /// Failures in a row of its accounts.
+    pub(super) streak: Streak,
+    /// The account whose request probes whether Spotify is back.
+    pub(super) probing: Option<String>,
+    /// How fast its accounts may ask.
+    pub(super) pacer: Pacer,
     /// The secret that was refused: a Secret that changed in anything else holds no other one.
     refused_secret: Option<SecretString>,
 }
 
 impl Known {
-    fn standing(&self, app: &SpotifyApp) -> Standing {
+    pub(super) fn standing(&self, app: &SpotifyApp) -> Standing {
         self.standing.clone().unwrap_or_else(|| Standing::of(app))
     }
 
@@ -62,7 +71,16 @@ impl Known {
 /// What this process knows of the client credentials of all apps, by the app's uid.
 pub struct Clients {
     apps: Mutex<HashMap<String, Known>>,
-    news: broadcast::Sender<ObjectName>,
+    news: broadcast::Sender<News>,
+}
+
+/// Something was learned about an app.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// Its accounts wait for it.
+    Client(ObjectName),
+    /// A limit was met, or Spotify is away, or back: the app's own status tells it, and accounts come by themselves.
+    Limit(ObjectName),
 }
 
 impl Default for Clients {
@@ -72,11 +90,11 @@ impl Default for Clients {
 }
 
 impl Clients {
-    /// The apps about which something was learned that their accounts wait for, from now on. None: too many to tell.
-    pub fn news(&self) -> impl Stream<Item = Option<ObjectName>> + Send + use<> {
+    /// What is learned about apps from now on. None: too much to tell.
+    pub fn news(&self) -> impl Stream<Item = Option<News>> + Send + use<> {
         futures::stream::unfold(self.news.subscribe(), |mut receiver| async move {
             match receiver.recv().await {
-                Ok(app) => Some((Some(app), receiver)),
+                Ok(news) => Some((Some(news), receiver)),
                 Err(broadcast::error::RecvError::Lagged(_)) => Some((None, receiver)),
                 Err(broadcast::error::RecvError::Closed) => None,
             }
@@ -158,13 +176,15 @@ impl Clients {
     }
 
     fn tell(&self, app: &SpotifyApp) {
-        let metadata = &app.metadata;
-        let name = metadata.name.clone().unwrap_or_default();
-        // Nobody listens before the controllers start.
-        let _ = self.news.send(ObjectName::new(metadata.namespace.clone().unwrap_or_default(), name));
+        self.send(News::Client(app::name(app)));
     }
 
-    fn apps(&self) -> MutexGuard<'_, HashMap<String, Known>> {
+    pub(super) fn send(&self, news: News) {
+        // Nobody listens before the controllers start.
+        let _ = self.news.send(news);
+    }
+
+    pub(super) fn apps(&self) -> MutexGuard<'_, HashMap<String, Known>> {
         self.apps.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -235,6 +255,6 @@ impl Drop for Exchanging {
     }
 }
 
-fn uid(app: &SpotifyApp) -> &str {
+pub(super) fn uid(app: &SpotifyApp) -> &str {
     app.metadata.uid.as_deref().unwrap_or_default()
 }

@@ -44,7 +44,7 @@ pub(super) struct NewTokens {
 
 /// Stores new tokens: a rotated one first in the state Secret, then in the token Secret. Tries as long as the process
 /// lives; it ends otherwise only where the newest refresh token is in a Secret all the same, or another token is.
-pub(super) async fn commit(ctx: &Arc<Context>, commit: Commit) -> Exchanged {
+pub(super) async fn commit(ctx: &Arc<Context>, commit: &Commit) -> Exchanged {
     let uid = commit.exchange.uid().to_owned();
     let before = &commit.exchange.token;
     let time = ctx.clock.now();
@@ -60,7 +60,7 @@ pub(super) async fn commit(ctx: &Arc<Context>, commit: Commit) -> Exchanged {
         },
     };
     let started = Instant::now();
-    let stored = store(ctx, &commit, &new).await;
+    let stored = store(ctx, commit, &new).await;
     failpoint::reached("committed", &commit.exchange.account).await;
     let Stored { secret, state } = match stored {
         Ok(stored) => stored,

@@ -9,11 +9,16 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::clients::Clients;
+use super::fault::Faults;
 use super::in_flight::Exchanges;
 use super::live::LiveAccounts;
+use super::notifications::Notifications;
+use super::seats::Seats;
 use super::services::Services;
+use super::standings::Standings;
 use super::tenure::Tenure;
 use super::traces::Traces;
+use super::turns::Turns;
 use crate::adapters::http::GuardedClient;
 use crate::adapters::kube::Cluster;
 use crate::adapters::spotify::Spotify;
@@ -46,8 +51,12 @@ pub trait Catalogue: Send + Sync {
     fn is_filled(&self) -> bool;
     /// Waits until everything has been listed once.
     fn wait_until_listed(&self) -> futures::future::BoxFuture<'_, ()>;
+    /// Every target.
+    fn targets(&self) -> Vec<Arc<ScrobbleTarget>>;
     /// Every account that a predicate holds for.
     fn accounts(&self, wanted: &dyn Fn(&SpotifyAccount) -> bool) -> Vec<Arc<SpotifyAccount>>;
+    /// Every app that a predicate holds for.
+    fn apps(&self, wanted: &dyn Fn(&SpotifyApp) -> bool) -> Vec<Arc<SpotifyApp>>;
 }
 
 /// Everything a pass needs.
@@ -74,10 +83,20 @@ pub struct Context {
     pub traces: Traces,
     /// What is known of the client credentials of apps.
     pub clients: Clients,
+    /// What is known of targets as a whole.
+    pub standings: Standings,
     /// What this process remembers of accounts.
     pub live: LiveAccounts,
+    /// Bounds how many accounts are worked on at a time, fairly between apps.
+    pub turns: Turns,
+    /// Passes over other objects that panicked.
+    pub faults: Faults,
+    /// Notices on their way.
+    pub notifications: Notifications,
     /// Bounds the looks at Secrets of accounts that wait for one: all of them share it.
     pub polls: Semaphore,
+    /// What is known of plans and their seats.
+    pub seats: Seats,
     /// What all accounts share about services.
     pub services: Services,
     /// Until when this process is sure to be on duty.

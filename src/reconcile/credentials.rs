@@ -5,6 +5,7 @@ use secrecy::SecretString;
 use super::context::Context;
 use super::live::{Live, LiveCredentials};
 use super::secret_access;
+use super::standings::OwnKeys;
 use crate::adapters::targets::{Keys, Service};
 use crate::api::secret::SecretUse;
 use crate::api::v1alpha1::{AccountTarget, ScrobbleTarget, SpotifyAccount};
@@ -47,14 +48,28 @@ async fn credentials(
         let key = reference.key.as_deref().unwrap_or(usual);
         keys.listener = Some(read(ctx, &secret, key, SecretUse::Credentials, &mut versions).await?);
     }
-    for reference in service.spec.own_keys() {
-        let secret = ObjectName::new(&name.namespace, &reference.name);
-        keys.own.push(read(ctx, &secret, &reference.key, SecretUse::Target, &mut versions).await?);
-    }
+    let own = own_keys(ctx, name, service).await?;
+    versions.push(own.version.clone());
+    keys.own.clone_from(&own.values);
     let (target_ref, target_generation) = (target.target_ref.clone(), service.metadata.generation);
     // A webhook's receiver cannot be asked.
     let id = keys.listener.is_some().then(|| identify(&versions));
-    Ok(LiveCredentials { target_ref, target_generation, keys, id })
+    Ok(LiveCredentials { target_ref, target_generation, keys, own, id })
+}
+
+/// The keys of a target's own.
+pub(super) async fn own_keys(
+    ctx: &Context,
+    name: &ObjectName,
+    service: &ScrobbleTarget,
+) -> Result<OwnKeys, SecretTrouble> {
+    let mut versions = vec![name.to_string(), format!("{:?}", service.metadata.generation)];
+    let mut values = Vec::new();
+    for reference in service.spec.own_keys() {
+        let secret = ObjectName::new(&name.namespace, &reference.name);
+        values.push(read(ctx, &secret, &reference.key, SecretUse::Target, &mut versions).await?);
+    }
+    Ok(OwnKeys { version: identify(&versions), values })
 }
 
 /// Reads a value and notes which version of which Secret it is from.

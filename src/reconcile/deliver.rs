@@ -3,8 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::context::Context;
 use super::services::{host_key, server_key};
+use super::standings::{Calling, OwnKeys, Standings};
 use super::{credentials, maloja};
 use crate::adapters::targets::{Scrobble, Service};
 use crate::api::v1alpha1::ScrobbleTarget;
@@ -13,7 +16,8 @@ use crate::domain::ledger::Ledger;
 use crate::domain::play::Play;
 use crate::plan::observed::{Lookup, TargetEntry};
 use crate::plan::step::{Batch, TargetProgress};
-use crate::plan::{Observed, delivery, foreign, open, target};
+use crate::plan::target_standing::{Standing, Word};
+use crate::plan::{Observed, delivery, foreign, open, target, target_standing};
 
 /// A slow target gets no further request in a pass after this; the rest waits for the next one.
 pub(super) const DELIVERY_PATIENCE: Duration = Duration::from_secs(45);
@@ -32,6 +36,8 @@ pub(super) struct Place<'a> {
     /// The server's address.
     pub(super) server: String,
     pub(super) host: String,
+    /// The keys of the target's own.
+    pub(super) keys: OwnKeys,
 }
 
 /// Sends one target's requests one after the other and stops at the first that is not taken.
@@ -52,10 +58,8 @@ pub(super) async fn deliver(ctx: &Context, place: Place<'_>, batches: Vec<Batch>
                 Err(_) => break,
             },
         };
-        if !may_call(ctx, &place, &mut done) {
-            break;
-        }
-        let submission = submit(ctx, &place, &scrobbles(&place, &plays)).await;
+        let Some(calling) = admit(ctx, &place, &mut done) else { break };
+        let submission = submit(ctx, &place, calling, &scrobbles(&place, &plays)).await;
         let submission = delivery::judged(submission, last_try);
         let goes_on = delivery::goes_on(&submission);
         done.submissions.push((plays, submission));
@@ -66,20 +70,60 @@ pub(super) async fn deliver(ctx: &Context, place: Place<'_>, batches: Vec<Batch>
     done
 }
 
-/// Sends one request and remembers for how long the host asks everybody to wait.
-pub(super) async fn submit(ctx: &Context, place: &Place<'_>, scrobbles: &[Scrobble]) -> Submission {
+/// Sends one request, remembers for how long the host asks everybody to wait, and notes what the answer says of the target.
+pub(super) async fn submit(
+    ctx: &Context,
+    place: &Place<'_>,
+    calling: Calling<'_>,
+    scrobbles: &[Scrobble],
+) -> Submission {
     let submitted = place.service.submit(&ctx.http, scrobbles).await;
-    if let Some(pause) = delivery::pause(place.target, &submitted) {
-        let until = ctx.clock.now().saturating_add(pause).unwrap_or(jiff::Timestamp::MAX);
-        ctx.services.pause(&place.host, until);
+    let host = delivery::pause(place.target, &submitted);
+    if let Some(pause) = host {
+        ctx.services.pause(&place.host, later(ctx, pause));
     }
+    let word = target_standing::word(place.target.spec.target_type, &submitted.submission);
+    let own = match &word {
+        Word::Waits { retry_after } => *retry_after,
+        _ => None,
+    };
+    if let Some(pause) = own {
+        // A receiver of webhooks speaks for itself: others at the same host go on.
+        ctx.services.pause(&place.server, later(ctx, pause));
+    }
+    calling.ended(word, host.max(own)).await;
     submitted.submission
 }
 
-/// Whether a request may leave now: this process is on duty and goes on, and the host asks nobody to wait.
-pub(super) fn may_call(ctx: &Context, place: &Place<'_>, done: &mut TargetProgress) -> bool {
-    done.paused_until = ctx.services.paused_until(&place.host, ctx.clock.now());
-    done.paused_until.is_none() && ctx.tenure.holds() && !ctx.stopping.is_cancelled()
+fn later(ctx: &Context, pause: SignedDuration) -> Timestamp {
+    ctx.clock.now().saturating_add(pause).unwrap_or(Timestamp::MAX)
+}
+
+/// A request that may leave now: this process is on duty and goes on, nobody is asked to wait, and the target's breaker is
+/// closed, or this request is the one that probes.
+pub(super) fn admit<'a>(ctx: &'a Context, place: &'a Place<'_>, done: &mut TargetProgress) -> Option<Calling<'a>> {
+    done.paused_until = paused_until(ctx, place);
+    if done.paused_until.is_some() || !ctx.tenure.holds() || ctx.stopping.is_cancelled() {
+        return None;
+    }
+    Standings::enter(ctx, place.target, place.account, &place.keys)
+}
+
+/// Until when the service asks everybody, or all of the target, to wait.
+fn paused_until(ctx: &Context, place: &Place<'_>) -> Option<Timestamp> {
+    let now = ctx.clock.now();
+    ctx.services.recall(&place.host, || told_pause(ctx, &place.host));
+    let paused = |key: &str| ctx.services.paused_until(key, now);
+    let told = ctx.standings.standing(place.target).paused_until.filter(|until| *until > now);
+    paused(&place.host).max(paused(&place.server)).max(told)
+}
+
+/// Until when a host asks to wait, as the statuses of its targets tell: what a process before this one was told.
+fn told_pause(ctx: &Context, host: &str) -> Option<Timestamp> {
+    let of_host = |target: &ScrobbleTarget| target::url(target).is_some_and(|url| host_key(&url) == host);
+    let targets = ctx.catalogue.targets();
+    let told = targets.iter().filter(|target| target.spec.webhook.is_none() && of_host(target));
+    told.filter_map(|target| Standing::of(target).paused_until).max()
 }
 
 fn scrobbles(place: &Place<'_>, plays: &[Arc<Play>]) -> Vec<Scrobble> {
@@ -90,20 +134,45 @@ fn scrobbles(place: &Place<'_>, plays: &[Arc<Play>]) -> Vec<Scrobble> {
 
 /// Asks the service about the listener's credentials.
 pub(super) async fn verify(ctx: &Context, place: &Place<'_>) -> Option<Delivery> {
-    let unknown = || Some(Delivery::NotNow { retry_after: None, trouble: Trouble::RateLimited });
-    if ctx.services.paused_until(&place.host, ctx.clock.now()).is_some() {
-        return unknown();
-    }
-    place.service.check_credentials(&ctx.http).await
+    let mut unsent = TargetProgress::default();
+    let Some(calling) = admit(ctx, place, &mut unsent) else {
+        return Some(Delivery::NotNow { retry_after: None, trouble: Trouble::RateLimited });
+    };
+    let answer = place.service.check_credentials(&ctx.http).await?;
+    calling.ended(word_of_question(place, &answer), asked_to_wait(&answer)).await;
+    Some(answer)
 }
 
 /// Asks the service whether somebody else has scrobbled these plays.
-pub(super) async fn survey(ctx: &Context, place: &Place<'_>, plays: &[Arc<Play>]) -> Result<bool, Delivery> {
-    let Some((from, to)) = foreign::span(place.target, plays.iter().map(AsRef::as_ref)) else { return Ok(false) };
-    match place.service.shown(&ctx.http, from, to).await {
+///
+/// None where the target may not be called now.
+pub(super) async fn survey(ctx: &Context, place: &Place<'_>, plays: &[Arc<Play>]) -> Option<Result<bool, Delivery>> {
+    let Some((from, to)) = foreign::span(place.target, plays.iter().map(AsRef::as_ref)) else { return Some(Ok(false)) };
+    let mut unsent = TargetProgress::default();
+    let calling = admit(ctx, place, &mut unsent)?;
+    Some(match place.service.shown(&ctx.http, from, to).await {
         None => Ok(false),
+        // The plays that follow will tell whether the service takes any.
         Some(Ok(shown)) => Ok(foreign::is_found(place.target, plays.iter().map(AsRef::as_ref), &shown)),
-        Some(Err(answer)) => Err(answer),
+        Some(Err(answer)) => {
+            calling.ended(word_of_question(place, &answer), asked_to_wait(&answer)).await;
+            Err(answer)
+        }
+    })
+}
+
+/// What an answer that takes no play says about the target: a service that answers questions may still take none.
+pub(super) fn word_of_question(place: &Place<'_>, answer: &Delivery) -> Word {
+    match target_standing::word_of(place.target.spec.target_type, answer) {
+        Word::Works => Word::Own,
+        word => word,
+    }
+}
+
+pub(super) fn asked_to_wait(answer: &Delivery) -> Option<SignedDuration> {
+    match answer {
+        Delivery::NotNow { retry_after, trouble: Trouble::RateLimited } => *retry_after,
+        _ => None,
     }
 }
 
@@ -127,6 +196,7 @@ pub(super) fn place<'a>(
         account: account.metadata.uid.as_deref().unwrap_or_default(),
         server: server_key(&url),
         host: host_key(&url),
+        keys: held.own.clone(),
     })
 }
 

@@ -16,7 +16,7 @@ use super::commit::{self, Commit};
 use super::context::Context;
 use super::in_flight::{Busy, Turn};
 use super::live::LiveToken;
-use super::{failpoint, refusal, token};
+use super::{failpoint, panics, refusal, token};
 use crate::adapters::kube::ClusterError;
 use crate::adapters::kube::secrets::SecretContent;
 use crate::adapters::spotify::{AppCredentials, EXCHANGE_DEADLINE};
@@ -34,6 +34,8 @@ use crate::plan::step::{RefreshOutcome, SecretTrouble};
 const CLAIM_LIFE: SignedDuration = SignedDuration::from_secs(5);
 /// How long a pass waits for its exchange; a commit that takes longer goes on without it.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How often a commit is tried that panics.
+const COMMIT_TRIES: usize = 3;
 /// How often a claim is tried against newer versions of a Secret that others write, before the pass looks anew.
 const CLAIM_TRIES: usize = 10;
 
@@ -80,30 +82,37 @@ pub(super) async fn refresh(ctx: &Arc<Context>, exchange: Exchange) -> Exchanged
     let (sender, receiver) = oneshot::channel();
     let task = Arc::clone(ctx);
     let work = async move {
-        let exchanged = claim_exchange_commit(&task, exchange, &turn).await;
+        let exchanged = panics::caught(claim_exchange_commit(&task, exchange, &turn)).await;
         drop(turn);
-        let _ = sender.send(exchanged);
+        let _ = sender.send(exchanged.flatten());
     };
     tokio::spawn(tracing::Instrument::instrument(work, tracing::Span::current()));
     match tokio::time::timeout(PATIENCE, receiver).await {
-        Ok(Ok(exchanged)) => exchanged,
-        // The task panicked, so that the claim stands: Spotify may have acted.
+        Ok(Ok(Ok(exchanged))) => exchanged,
+        // What was answered is stored by now; before that the claim stands, for Spotify may have acted.
+        Ok(Ok(Err(place))) => panics::pass_on(place),
         Ok(Err(_)) => RefreshOutcome::Ambiguous(Trouble::Unreadable).into(),
         Err(_) if stage.is_committing() => RefreshOutcome::CommitPending.into(),
         Err(_) => RefreshOutcome::Conflict.into(),
     }
 }
 
-async fn claim_exchange_commit(ctx: &Arc<Context>, mut exchange: Exchange, turn: &Turn) -> Exchanged {
+/// # Errors
+/// Where the commit panicked that stored the tokens in the end.
+async fn claim_exchange_commit(
+    ctx: &Arc<Context>,
+    mut exchange: Exchange,
+    turn: &Turn,
+) -> Result<Exchanged, panics::Place> {
     failpoint::reached("loaded", &exchange.account).await;
     let mut tries = 0;
     let started = Instant::now();
     let claimed = loop {
         if !ctx.tenure.holds() {
-            return RefreshOutcome::Conflict.into();
+            return Ok(RefreshOutcome::Conflict.into());
         }
         if let Some(until) = fenced_until(ctx, &exchange.secret_name(), &exchange.token.in_use) {
-            return RefreshOutcome::Claimed { until }.into();
+            return Ok(RefreshOutcome::Claimed { until }.into());
         }
         match claim(ctx, &exchange).await {
             Ok(claimed) => break claimed,
@@ -111,28 +120,29 @@ async fn claim_exchange_commit(ctx: &Arc<Context>, mut exchange: Exchange, turn:
             Err(RefreshOutcome::TokenSecret(trouble)) if refusal::is_news(&trouble, &exchange.account, started) => {
                 refusal::pause().await;
             }
-            Err(outcome) => return outcome.into(),
+            Err(outcome) => return Ok(outcome.into()),
         }
         if let Err(outcome) = look_again(ctx, &mut exchange).await {
-            return outcome.into();
+            return Ok(outcome.into());
         }
     };
     failpoint::reached("claimed", &exchange.account).await;
     if !ctx.tenure.holds() {
         release(ctx, &exchange, &claimed).await;
-        return RefreshOutcome::Conflict.into();
+        return Ok(RefreshOutcome::Conflict.into());
     }
     failpoint::reached("sending", &exchange.account).await;
     let answer = ctx.spotify.refresh(&exchange.app, &exchange.token.in_use.refresh_token, claimed.send_before).await;
     let answered = Instant::now();
-    failpoint::reached("exchanged", &exchange.account).await;
+    if !matches!(answer, TokenAnswer::Granted(_)) {
+        failpoint::reached("exchanged", &exchange.account).await;
+    }
     let outcome = match answer {
         TokenAnswer::Granted(grant) => {
-            turn.commits();
-            return commit::commit(ctx, Commit { exchange, claimed: claimed.secret, grant, answered }).await;
+            return stored(ctx, turn, &Commit { exchange, claimed: claimed.secret, grant, answered }).await;
         }
         // The claim stays: whoever comes next has to know that the server may have acted.
-        TokenAnswer::Ambiguous(trouble) => return RefreshOutcome::Ambiguous(trouble).into(),
+        TokenAnswer::Ambiguous(trouble) => return Ok(RefreshOutcome::Ambiguous(trouble).into()),
         // Somebody else may hold the token by now.
         TokenAnswer::NotSent => RefreshOutcome::Conflict,
         TokenAnswer::Refused(refusal) => {
@@ -142,7 +152,25 @@ async fn claim_exchange_commit(ctx: &Arc<Context>, mut exchange: Exchange, turn:
         TokenAnswer::Failed(trouble) => RefreshOutcome::Failed(trouble),
     };
     release(ctx, &exchange, &claimed).await;
-    outcome.into()
+    Ok(outcome.into())
+}
+
+/// Commits; once more where that panics: new tokens are lost with whoever drops them.
+async fn stored(ctx: &Arc<Context>, turn: &Turn, commit: &Commit) -> Result<Exchanged, panics::Place> {
+    let mut panicked = None;
+    for _ in 0..COMMIT_TRIES {
+        let attempt = async {
+            failpoint::reached("exchanged", &commit.exchange.account).await;
+            turn.commits();
+            commit::commit(ctx, commit).await
+        };
+        match (panics::caught(attempt).await, panicked.take()) {
+            (Ok(exchanged), None) => return Ok(exchanged),
+            (Ok(_), Some(place)) => return Err(place),
+            (Err(place), _) => panicked = Some(place),
+        }
+    }
+    Err(panicked.unwrap_or_else(|| panics::note(None)))
 }
 
 /// Until when somebody else's claim keeps this process from sending, also one that was wiped.

@@ -1,7 +1,8 @@
 //! Points at which a test stops the process, holds it, or lets it panic. Release builds do not contain them.
 //!
-//! The points of a refresh, in their order: `begun` (a pass), `loaded` (nothing is claimed yet), `claimed` (the claim
-//! stands), `sending` (the request is about to leave), `exchanged` (the answer is there, nothing is stored),
+//! Of each pass: `begun`, and `seated` (the account has its place in a plan, which its status may not tell yet).
+//!
+//! The points of a refresh, in their order: `loaded` (nothing is claimed yet), `claimed` (the claim stands), `sending` (the request is about to leave), `exchanged` (the answer is there, nothing is stored),
 //! `state-stored` (the state Secret holds the newest token: a rotated one, or a human's), `committed` (the token Secret
 //! holds it, too, or the commit has ended without), `finalized` (the finalizer stands, if it has to), `recorded` (the
 //! status tells it). What a crash at each of them leaves behind: `docs/tokens.md`.
@@ -10,18 +11,28 @@
 //! round of requests), `journaled` (the journal holds what waits, the status does not count it yet), `settled` (the
 //! status tells what targets have, which the journal still holds), `emptied` (the journal holds only what waits).
 //! `settled` is also passed where nothing was delivered.
+//!
+//! The passes of the other kinds have one point each: `app`, `target` and `plan`, at their beginning.
+//! The point of a notice: `counted` (the status counts it, nothing is sent).
 
 #[cfg(not(feature = "testing"))]
 use std::future::{Ready, ready};
 
 use crate::api::v1alpha1::SpotifyAccount;
 #[cfg(feature = "testing")]
-pub use armed::{Failpoints, arm, reached};
+pub use armed::{Failpoints, arm, reached, reached_by};
 
 /// Nothing, outside of tests.
 #[cfg(not(feature = "testing"))]
 #[inline]
 pub fn reached(_point: &str, _account: &SpotifyAccount) -> Ready<()> {
+    ready(())
+}
+
+/// Nothing, outside of tests.
+#[cfg(not(feature = "testing"))]
+#[inline]
+pub fn reached_by(_point: &str, _name: &str) -> Ready<()> {
     ready(())
 }
 
@@ -130,8 +141,15 @@ mod armed {
     /// # Panics
     /// Where a test asks for it.
     pub async fn reached(point: &str, account: &SpotifyAccount) {
+        reached_by(point, account.metadata.name.as_deref().unwrap_or_default()).await;
+    }
+
+    /// The same for an object of any kind.
+    ///
+    /// # Panics
+    /// Where a test asks for it.
+    pub async fn reached_by(point: &str, name: &str) {
         let Some(armed) = ARMED.get() else { return };
-        let name = account.metadata.name.as_deref().unwrap_or_default();
         match armed.strikes(point, name) {
             None => {}
             Some(Action::Abort) => std::process::abort(),

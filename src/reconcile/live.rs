@@ -7,14 +7,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 
+use super::standings::OwnKeys;
 use crate::adapters::kube::secrets::SecretContent;
 use crate::adapters::targets::Keys;
 use crate::api::v1alpha1::{NamespacedReference, SpotifyAccount, SpotifyAccountStatus};
 use crate::domain::journal::Journal;
+use crate::domain::notice::Notice;
 use crate::domain::play::Page;
 use crate::domain::state_secret::StateSecret;
 use crate::domain::token::AccessToken;
 use crate::plan::lineage::TokenInUse;
+use crate::plan::seating::Seating;
 use crate::plan::step::SecretTrouble;
 use crate::plan::{Announcement, TokenView};
 
@@ -36,6 +39,8 @@ pub struct LiveCredentials {
     pub target_generation: Option<i64>,
     /// The keys.
     pub keys: Keys,
+    /// Those of the target's own, and what names their versions.
+    pub(super) own: OwnKeys,
     /// Names the Secrets' versions, where the service can be asked about their values.
     pub id: Option<String>,
 }
@@ -75,6 +80,8 @@ pub struct Unwritten {
     pub owed: bool,
     /// What is said once it is written.
     pub announcements: Vec<Announcement>,
+    /// The notice that is counted in it, and sent once it is written.
+    pub notice: Option<Notice>,
 }
 
 /// What this process remembers of one account.
@@ -86,6 +93,8 @@ pub struct Live {
     pub unwritten: Option<Unwritten>,
     /// What is still to be said: the write that it came with was taken, and the answer lost.
     pub unsaid: Vec<Announcement>,
+    /// A notice that is still to be sent, likewise.
+    pub unsent: Option<Notice>,
     /// The token.
     pub token: Option<LiveToken>,
     /// The access token that the Web API refused last: wherever it turns up again, it is not asked with again.
@@ -100,6 +109,10 @@ pub struct Live {
     pub last_read: Option<Timestamp>,
     /// The last page, while plays of it wait for a target.
     pub waiting_page: Option<Arc<Page>>,
+    /// When the refusal of a request was acknowledged last.
+    pub request_refused: Option<Timestamp>,
+    /// Its place in a plan, as this pass has found it.
+    pub seating: Seating,
     /// Passes in a row in which somebody else had the token.
     pub contended: u32,
 }
@@ -112,6 +125,11 @@ impl LiveAccounts {
     /// What is remembered of one account; held for a whole pass.
     pub fn of(&self, uid: &str) -> Arc<tokio::sync::Mutex<Live>> {
         Arc::clone(self.entries().entry(uid.to_owned()).or_default())
+    }
+
+    /// What is remembered of one account, if anything is.
+    pub(super) fn known(&self, uid: &str) -> Option<Arc<tokio::sync::Mutex<Live>>> {
+        self.entries().get(uid).cloned()
     }
 
     /// Forgets an account that is gone.
@@ -154,12 +172,21 @@ impl Live {
         (account, stored.status.clone())
     }
 
+    /// A pass was cut off anywhere. What was read is read again, as after a restart; what was written, or is owed to the
+    /// cluster, is kept.
+    pub fn forget_what_may_be_half_done(&mut self) {
+        let Self { written, unwritten, unsaid, refused, last_read, .. } = std::mem::take(self);
+        *self = Self { written, unwritten, unsaid, refused, last_read, ..Self::default() };
+    }
+
     /// Drops what was not written where the cluster holds another status by now. Somebody else may have changed it: a
     /// restore, or an older leader. Or the write was taken and its answer lost.
     pub fn compare(&mut self, stored: Option<&SpotifyAccountStatus>) {
         let void = self.unwritten.take_if(|unwritten| unwritten.base.as_ref() != stored);
-        self.unsaid
-            .extend(void.filter(|void| stored == Some(&void.status)).into_iter().flat_map(|void| void.announcements));
+        if let Some(void) = void.filter(|void| stored == Some(&void.status)) {
+            self.unsaid.extend(void.announcements);
+            self.unsent = void.notice.or(self.unsent.take());
+        }
     }
 
     /// Remembers the account as this process has just written it.
@@ -202,7 +229,7 @@ mod tests {
             let listener = values.next().flatten();
             let keys = Keys { listener, own: values.flatten().collect() };
             let target_ref = NamespacedReference { name: "target".to_owned(), namespace: None };
-            LiveCredentials { target_ref, target_generation: None, keys, id: None }
+            LiveCredentials { target_ref, target_generation: None, keys, own: OwnKeys::default(), id: None }
         };
         let full = [Some("a"), Some("b"), Some("c"), Some("d")];
         assert!(with(full).same_values(&with(full)));
@@ -219,8 +246,13 @@ mod tests {
     fn what_was_to_be_said_is_kept_where_its_status_was_written_after_all() {
         for (stored, waits, unsaid) in [(status(1), true, 0), (status(2), false, 1), (status(3), false, 0)] {
             let said = Announcement { warning: true, reason: "AuthorizationExpiring".to_owned(), note: String::new() };
-            let unwritten =
-                Unwritten { base: Some(status(1)), status: status(2), owed: true, announcements: vec![said] };
+            let unwritten = Unwritten {
+                base: Some(status(1)),
+                status: status(2),
+                owed: true,
+                announcements: vec![said],
+                notice: None,
+            };
             let mut live = Live { unwritten: Some(unwritten), ..Live::default() };
             live.compare(Some(&stored));
             assert_eq!((live.unwritten.is_some(), live.unsaid.len()), (waits, unsaid), "{stored:?}");

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::context::Context;
-use super::deliver::{DELIVERY_PATIENCE, Place, TURN_PATIENCE, may_call, submit};
+use super::deliver::{DELIVERY_PATIENCE, Place, TURN_PATIENCE, admit, asked_to_wait, submit, word_of_question};
 use super::services::{Sent, server_of};
+use super::standings::Calling;
 use crate::adapters::targets::Scrobble;
 use crate::api::v1alpha1::{AccountTarget, ScrobbleTarget, SpotifyAccount};
 use crate::domain::answer::{Delivery, Shown, Submission, Trouble};
@@ -29,10 +30,8 @@ pub(super) async fn deliver(ctx: &Context, place: &Place<'_>, plays: Vec<Arc<Pla
     for play in plays {
         // Looking and sending belong together: nobody else of ours may take the second in between.
         let Ok(_turn) = tokio::time::timeout(TURN_PATIENCE, turn.lock()).await else { return };
-        if !may_call(ctx, place, done) {
-            return;
-        }
-        let answer = one(ctx, place, &neighbours, &play, done).await;
+        let Some(calling) = admit(ctx, place, done) else { return };
+        let answer = one(ctx, place, calling, &neighbours, &play, done).await;
         if let Some(submission) = answer {
             let goes_on = delivery::goes_on(&submission);
             done.submissions.push((vec![play], submission));
@@ -50,6 +49,7 @@ pub(super) async fn deliver(ctx: &Context, place: &Place<'_>, plays: Vec<Arc<Pla
 async fn one(
     ctx: &Context,
     place: &Place<'_>,
+    calling: Calling<'_>,
     neighbours: &[Neighbour],
     play: &Arc<Play>,
     done: &mut TargetProgress,
@@ -59,7 +59,10 @@ async fn one(
     let recorded = place.ledger.placed(place.attachment, &identity);
     let mut shown = match place.service.shown(&ctx.http, own, own + WINDOW_SECONDS - 1).await {
         Some(Ok(shown)) => shown,
-        Some(Err(answer)) => return Some(Submission::all(1, &not_sent(answer))),
+        Some(Err(answer)) => {
+            calling.ended(word_of_question(place, &answer), asked_to_wait(&answer)).await;
+            return Some(Submission::all(1, &not_sent(answer)));
+        }
         None => Vec::new(),
     };
     let others = others(ctx, place, neighbours, play, &identity, own);
@@ -82,7 +85,7 @@ async fn one(
         Choice::Send { second } => {
             let timestamp = jiff::Timestamp::from_second(second).unwrap_or(play.played_at);
             ctx.services.note(&place.server, sent(place, &identity, second));
-            let submission = submit(ctx, place, &[Scrobble { play: play.as_ref().clone(), timestamp }]).await;
+            let submission = submit(ctx, place, calling, &[Scrobble { play: play.as_ref().clone(), timestamp }]).await;
             if submission == Submission::all(1, &Delivery::Accepted) {
                 ctx.services.succeeded(&place.server);
             } else if submission == Submission::all(1, &waits()) {

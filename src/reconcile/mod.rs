@@ -11,30 +11,37 @@ mod deletion;
 mod deliver;
 pub mod exchange;
 pub mod failpoint;
+pub mod fault;
 mod finalizer;
 pub mod in_flight;
 mod journal;
+mod limits;
 pub mod live;
 mod maloja;
+pub mod notifications;
 mod observe;
+pub mod panics;
 mod record;
 mod refusal;
+mod request;
 mod scrobble_plan;
+pub mod seats;
 pub mod secret_access;
 mod serve;
 pub mod services;
+pub mod standings;
 mod store;
 mod target;
 pub mod tenure;
 mod token;
 pub mod traces;
+pub mod turns;
 mod unreadable;
+mod upstream;
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::FutureExt as _;
 use jiff::SignedDuration;
 use kube::core::DeserializeGuard;
 pub use kube::runtime::controller::Action;
@@ -56,6 +63,8 @@ pub use target::reconcile_target;
 const PASS_DEADLINE: Duration = Duration::from_secs(90);
 /// No pass needs so many rounds of steps: a loop in the decisions ends here.
 const MAXIMUM_ROUNDS: usize = 64;
+/// How long is waited for one's turn to look at Secrets; then the next pass looks.
+const POLL_PATIENCE: Duration = Duration::from_secs(20);
 /// A pass that failed on the cluster's side is tried again after this, doubling.
 const FIRST_RETRY: Duration = Duration::from_secs(5);
 
@@ -77,9 +86,14 @@ pub enum Error {
     /// A fault of the operator.
     #[error("a pass panicked at {place}")]
     Panicked {
-        /// File and line.
-        place: String,
+        /// Where.
+        place: panics::Place,
+        /// How long to wait before the next try.
+        wait: Duration,
     },
+    /// All deadlines of a pass added up to more than one pass may take.
+    #[error("a pass took too long and was cut off")]
+    Overdue,
 }
 
 impl Error {
@@ -90,6 +104,7 @@ impl Error {
             Self::Contended => "contended",
             Self::OffDuty => "off_duty",
             Self::Panicked { .. } => "panicked",
+            Self::Overdue => "overdue",
         }
     }
 }
@@ -102,33 +117,48 @@ pub async fn reconcile_account(
     let namespace = guarded.meta().namespace.clone().unwrap_or_default();
     let name = ObjectName::new(namespace, guarded.name_any());
     let span = tracing::info_span!("reconcile", account = %name, reconcile_id = %short_id());
-    let pass = AssertUnwindSafe(async {
-        match &guarded.0 {
-            Ok(account) => pass(&Arc::new(account.clone()), &name, &ctx).await,
-            Err(invalid) => unreadable::report::<SpotifyAccount>(&ctx, &invalid.metadata).await.map(|()| None),
+    let pass = async {
+        let account = match &guarded.0 {
+            Ok(account) => account,
+            Err(invalid) => {
+                fault::contained(unreadable::report::<SpotifyAccount>(&ctx, &invalid.metadata)).await?;
+                return Ok(None);
+            }
+        };
+        // Whoever waits for a turn holds nothing else.
+        let Some(_turn) = ctx.turns.take(party(account, &name)).await else { return Ok(None) };
+        let account = Arc::new(account.clone());
+        let ended = Box::pin(fault::contained(pass(&account, &name, &ctx))).await;
+        match ended {
+            Ok(wait) => Ok(wait),
+            Err(error) => Err(Box::pin(fault::tell(&ctx, &account, &name, error)).await),
         }
-    });
-    let ended = pass.catch_unwind().instrument(span).await;
-    let wait = ended.unwrap_or_else(|panic| Err(Error::Panicked { place: place_of(&*panic) }))?;
+    };
+    let wait: Option<Duration> = pass.instrument(span).await?;
     Ok(wait.map_or_else(Action::await_change, Action::requeue))
+}
+
+/// Whom the turn of a pass counts for.
+fn party(account: &SpotifyAccount, name: &ObjectName) -> turns::Party {
+    if account.metadata.deletion_timestamp.is_some() {
+        return turns::Party::Deletions;
+    }
+    let app = &account.spec.app_ref;
+    turns::Party::App(ObjectName::new(app.namespace_or(&name.namespace), &app.name))
 }
 
 /// What to do after a pass that failed on the cluster's side.
 pub fn after_error<K: Resource>(_object: Arc<K>, error: &Error, _ctx: Arc<Context>) -> Action {
     let wait = match error {
         Error::Cluster(_) | Error::Contended | Error::OffDuty => FIRST_RETRY,
-        Error::Panicked { .. } => FIRST_RETRY * 12,
+        Error::Overdue => FIRST_RETRY * 12,
+        Error::Panicked { wait, .. } => *wait,
     };
     Action::requeue(wait)
 }
 
 fn short_id() -> String {
     crate::domain::digest::hexadecimal(&rand::random::<[u8; 4]>())
-}
-
-/// A panic's message may hold data: only that there was one is told.
-fn place_of(_panic: &(dyn std::any::Any + Send)) -> String {
-    "a place that the log names".to_owned()
 }
 
 /// Answers when to look again, in real time.
@@ -139,25 +169,33 @@ async fn pass(watched: &Arc<SpotifyAccount>, name: &ObjectName, ctx: &Arc<Contex
         ctx.services.forget(&uid);
         return Ok(deletion::hand_back(ctx, watched, name).await);
     }
-    failpoint::reached("begun", watched).await;
     let live = ctx.live.of(&uid);
     let mut live = live.lock().await;
     let live = &mut *live;
     let started = Instant::now();
     let (newest, mut stored) = live.newest(watched);
     let mut account = Arc::new(newest);
+    if let Some(rest) = plan::settle::rest(&account, ctx.clock.now()) {
+        return Ok(Some(ctx.clock.timer(rest)));
+    }
+    failpoint::reached("begun", watched).await;
 
     if let Some(status) = plan::settle::first_visit(&account, ctx.clock.now()) {
         let visit = |_: &SpotifyAccount| plan::Settled::plain(status.clone());
         record::record(ctx, live, &mut account, &mut stored, name, visit).await?;
         ctx.traces.untouched(&ObjectName::new(&name.namespace, &account.spec.token_secret_ref.name));
     }
+    let asks_again = request::judge(ctx, live, &mut account, &mut stored, name).await?;
+    // Whether the account is read at all, and how often, depends on its place in a plan.
+    live.seating = seats::take(ctx, &account, name).await?;
+    failpoint::reached("seated", &account).await;
     let mut elders = observe::Elders::of(&account, &name.namespace, plan::duplicate::listener(&account), ctx);
     let observed = observe::observe(&account, &name.namespace, ctx, live, &elders);
     let due = plan::schedule::due(&account, &observed, ctx.clock.now());
     let mut progress = Progress { due: Some(due), ..Progress::default() };
     forget_secrets_where_asked(&account, live);
     let goes_on = || !ctx.stopping.is_cancelled() && ctx.tenure.holds() && started.elapsed() <= PASS_DEADLINE;
+    let mut admission = upstream::Admission::default();
     for _ in 0..MAXIMUM_ROUNDS {
         progress.stopping = !goes_on();
         let observed = observe::observe(&account, &name.namespace, ctx, live, &elders);
@@ -165,9 +203,14 @@ async fn pass(watched: &Arc<SpotifyAccount>, name: &ObjectName, ctx: &Arc<Contex
         if steps.is_empty() {
             break;
         }
+        if let Err(until) = upstream::enter(ctx, &account, &observed, &steps, &mut admission) {
+            progress.held_until = Some(until);
+            continue;
+        }
         // Only the look itself is bounded: what comes after it may wait for Spotify.
         let looks = due == Due::Poll && progress.token.is_none();
-        let _permit = if looks { ctx.polls.acquire().await.ok() } else { None };
+        let permit = async { if looks { ctx.polls.acquire().await.ok() } else { None } };
+        let Ok(_permit) = tokio::time::timeout(POLL_PATIENCE, permit).await else { break };
         let refreshes = steps.iter().any(|step| matches!(step, plan::Step::Refresh { .. }));
         let places = steps.iter().any(|step| matches!(step, plan::Step::Place { .. }));
         let known = known_of_listener(&progress);
@@ -195,7 +238,7 @@ async fn pass(watched: &Arc<SpotifyAccount>, name: &ObjectName, ctx: &Arc<Contex
     log(&settled);
     live.contended = if settled.contended { live.contended.saturating_add(1) } else { 0 };
     Ok(Some(match (live.contended, &progress.refresh) {
-        (0, _) => ctx.clock.timer(settled.requeue),
+        (0, _) => ctx.clock.timer(asks_again.map_or(settled.requeue, |wait| wait.min(settled.requeue))),
         // Claims are on real time, and so are waits for them.
         (times, Some(RefreshOutcome::Claimed { until })) => {
             let left = until.duration_since(ctx.clock.real_now()).max(SHORTEST_WAIT);

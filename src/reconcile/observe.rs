@@ -8,7 +8,7 @@ use super::live::Live;
 use super::services::server_of;
 use crate::api::v1alpha1::{AccountTarget, SpotifyAccount};
 use crate::domain::name::ObjectName;
-use crate::plan::observed::{ClientView, JournalView, TargetEntry};
+use crate::plan::observed::{ClientView, JournalView, TargetEntry, TargetView};
 use crate::plan::{Lookup, Observed, duplicate, reference};
 
 /// Older accounts that come first, found once a pass.
@@ -78,13 +78,22 @@ pub(super) fn observe(
     };
     let targets = account.spec.targets.iter().map(|target| {
         let target_name = name(&target.target_ref);
-        let service = ctx.catalogue.target(&target_name);
+        let service = match ctx.catalogue.target(&target_name) {
+            Lookup::Found(found) => Lookup::Found(ctx.standings.up_to_date(found, ctx.clock.now())),
+            other => other,
+        };
+        let view = match &service {
+            Lookup::Found(found) => ctx.standings.view(found, account.metadata.uid.as_deref().unwrap_or_default()),
+            Lookup::Missing | Lookup::Unreadable => TargetView::default(),
+        };
         let generation = match &service {
             Lookup::Found(service) => service.metadata.generation,
             Lookup::Missing | Lookup::Unreadable => None,
         };
         let prepared = live.credentials.get(&target.name).is_some_and(|credentials| {
-            credentials.target_ref == target.target_ref && credentials.target_generation == generation
+            let outdated =
+                matches!(&service, Lookup::Found(it) if ctx.standings.are_refused(it, &credentials.own.version));
+            credentials.target_ref == target.target_ref && credentials.target_generation == generation && !outdated
         });
         let entry = TargetEntry {
             entry: target.name.clone(),
@@ -94,6 +103,7 @@ pub(super) fn observe(
             credentials_id: live.credentials.get(&target.name).and_then(|credentials| credentials.id.clone()),
             holder: elders.targets.get(&target.name).cloned(),
             moved_on: false,
+            view,
         };
         let overtaken = live.overtaken.get(&target.name).zip(server(&entry));
         let moved_on = overtaken.is_some_and(|(before, server)| ctx.services.successes(&server) > *before);
@@ -105,7 +115,7 @@ pub(super) fn observe(
         app,
         app_name,
         client,
-        plan: account.spec.plan.as_deref().map(|plan| ctx.catalogue.plan(plan)),
+        seating: live.seating.clone(),
         targets: targets.collect(),
         token_secret_holder: elders.token_secret.clone(),
         token: live.token_view(),

@@ -6,11 +6,14 @@ use kube::Resource as _;
 
 use super::Error;
 use super::context::Context;
+use super::failpoint;
 use super::live::{Live, Unwritten};
 use crate::adapters::kube::ClusterError;
 use crate::adapters::kube::events::Announcement;
 use crate::api::v1alpha1::{SpotifyAccount, SpotifyAccountStatus};
 use crate::domain::name::ObjectName;
+use crate::domain::notice::Notice;
+use crate::plan::notification::is_current;
 use crate::plan::{self, Settled};
 
 /// How often a status write is tried against newer versions of the account.
@@ -30,6 +33,7 @@ pub(super) async fn record(
     settle: impl Fn(&SpotifyAccount) -> Settled,
 ) -> Result<Settled, Error> {
     announce(ctx, account, std::mem::take(&mut live.unsaid)).await;
+    notify(ctx, account, live.unsent.take()).await;
     for _ in 0..TRIES {
         let settled = settle(account);
         let owed = live.unwritten.as_ref().is_some_and(|unwritten| unwritten.owed);
@@ -45,10 +49,12 @@ pub(super) async fn record(
         match written {
             Ok(written) => {
                 let announcements = announcements(live, &settled);
+                let notice = notice(live, &settled);
                 if let Some(written) = written {
                     keep(live, account, stored, written);
                 }
                 announce(ctx, account, announcements).await;
+                notify(ctx, account, notice).await;
                 return Ok(settled);
             }
             Err(ClusterError::NotFound { .. }) => return Ok(settled),
@@ -70,7 +76,9 @@ pub(super) async fn record(
             Err(source) => {
                 // What was delivered is remembered until it can be written, and so is what is to be said.
                 let announcements = announcements(live, &settled);
-                live.unwritten = Some(Unwritten { announcements, ..unwritten(stored.as_ref(), &settled, true) });
+                let notice = notice(live, &settled);
+                live.unwritten =
+                    Some(Unwritten { announcements, notice, ..unwritten(stored.as_ref(), &settled, true) });
                 return Err(Error::Cluster(source));
             }
         }
@@ -79,13 +87,27 @@ pub(super) async fn record(
 }
 
 fn unwritten(base: Option<&SpotifyAccountStatus>, settled: &Settled, owed: bool) -> Unwritten {
-    Unwritten { base: base.cloned(), status: settled.status.clone(), owed, announcements: Vec::new() }
+    Unwritten { base: base.cloned(), status: settled.status.clone(), owed, announcements: Vec::new(), notice: None }
 }
 
 /// What is to be said of a status, and of those before it that were not written.
 fn announcements(live: &mut Live, settled: &Settled) -> Vec<plan::Announcement> {
     let before = live.unwritten.as_mut().map(|unwritten| std::mem::take(&mut unwritten.announcements));
     before.into_iter().flatten().chain(settled.announcements.iter().cloned()).collect()
+}
+
+/// The notice that the status counts, which may be of an earlier one that was not written.
+fn notice(live: &mut Live, settled: &Settled) -> Option<Notice> {
+    let before = live.unwritten.as_mut().and_then(|unwritten| unwritten.notice.take());
+    settled.notice.clone().or(before.filter(|notice| is_current(&settled.status, notice)))
+}
+
+/// The notice is counted now: whatever happens to this process, none will send it again.
+async fn notify(ctx: &Context, account: &SpotifyAccount, notice: Option<Notice>) {
+    if let Some(notice) = notice {
+        failpoint::reached("counted", account).await;
+        ctx.notifications.send(notice);
+    }
 }
 
 fn keep(

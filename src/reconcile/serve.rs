@@ -81,7 +81,9 @@ fn begin<'a>(
                 Answer::Delivered(deliver::deliver(ctx, place, batches).await)
             }
             (Step::Deliver { batches, .. }, None) => Answer::Delivered(deliver::unmade(batches)),
-            (Step::Survey { plays, .. }, Some(place)) => Answer::Surveyed(deliver::survey(ctx, &place, &plays).await),
+            (Step::Survey { plays, .. }, Some(place)) => {
+                deliver::survey(ctx, &place, &plays).await.map_or(Answer::Checked(None), Answer::Surveyed)
+            }
             (_, Some(place)) => Answer::Checked(deliver::verify(ctx, &place).await),
             (_, None) => Answer::Checked(None),
         }

@@ -27,6 +27,8 @@ pub struct Services {
 struct Server {
     turn: Arc<tokio::sync::Mutex<()>>,
     paused_until: Option<Timestamp>,
+    /// What the targets' statuses told of a pause was taken up.
+    recalled: bool,
     successes: u64,
     sent: VecDeque<Sent>,
     /// Plays whose second was taken when they were sent, since the last one that got through.
@@ -72,6 +74,14 @@ impl Services {
         let mut servers = self.of();
         let server = servers.entry(host.to_owned()).or_default();
         server.paused_until = server.paused_until.max(Some(until));
+    }
+
+    /// Takes up what was told of a host before this process began, once.
+    pub fn recall(&self, host: &str, told: impl FnOnce() -> Option<Timestamp>) {
+        let recalled = std::mem::replace(&mut self.of().entry(host.to_owned()).or_default().recalled, true);
+        if let Some(until) = (!recalled).then(told).flatten() {
+            self.pause(host, until);
+        }
     }
 
     /// Until when nobody calls this host; none where it may be called.

@@ -2,35 +2,37 @@
 
 use std::sync::Arc;
 
-use kube::ResourceExt as _;
+use jiff::{SignedDuration, Timestamp};
 use kube::core::DeserializeGuard;
+use kube::{Resource as _, ResourceExt as _};
 
-use super::app::{check, next, written};
+use super::app::{TRIES, announce_change};
 use super::context::Context;
-use super::{Action, Error, unreadable};
-use crate::api::secret::SecretUse;
-use crate::api::v1alpha1::ScrobbleTarget;
+use super::{Action, Error, credentials, failpoint, fault, unreadable};
+use crate::adapters::kube::ClusterError;
+use crate::api::v1alpha1::{ScrobbleTarget, ScrobbleTargetStatus};
 use crate::domain::name::ObjectName;
-use crate::plan;
+use crate::plan::schedule::SECRET_POLL;
+use crate::plan::target_standing::Standing;
+use crate::plan::{self, Lookup};
 
 /// One pass over a target.
 pub async fn reconcile_target(
     guarded: Arc<DeserializeGuard<ScrobbleTarget>>,
     ctx: Arc<Context>,
 ) -> Result<Action, Error> {
+    fault::guarded("ScrobbleTarget", &guarded, &ctx, pass(&guarded, &ctx)).await
+}
+
+async fn pass(guarded: &DeserializeGuard<ScrobbleTarget>, ctx: &Arc<Context>) -> Result<Action, Error> {
     let target = match &guarded.0 {
         Ok(target) => target,
         Err(invalid) => {
-            return unreadable::report::<ScrobbleTarget>(&ctx, &invalid.metadata)
-                .await
-                .map(|()| Action::await_change());
+            return unreadable::report::<ScrobbleTarget>(ctx, &invalid.metadata).await.map(|()| Action::await_change());
         }
     };
+    failpoint::reached_by("target", &target.name_any()).await;
     let name = ObjectName::new(target.namespace().unwrap_or_default(), target.name_any());
-    let mut secrets = Ok(());
-    for reference in target.spec.own_keys() {
-        secrets = secrets.and(check(&ctx, &name, Some(reference), SecretUse::Target).await);
-    }
     let users = ctx.catalogue.accounts(&|account| {
         let namespace = account.namespace().unwrap_or_default();
         account.spec.targets.iter().any(|entry| {
@@ -38,9 +40,65 @@ pub async fn reconcile_target(
         })
     });
     let accounts = i32::try_from(users.len()).unwrap_or(i32::MAX);
-    let status = plan::target::settle(target, &secrets, accounts, ctx.clock.now());
-    let version = target.metadata.resource_version.clone().unwrap_or_default();
-    ctx.ensure_on_duty()?;
-    written(ctx.cluster.change_status::<ScrobbleTarget, _>(&name, &version, target.status.as_ref(), &status).await)?;
-    Ok(next(&ctx, secrets.is_err()))
+    let keys = credentials::own_keys(ctx, &name, target).await;
+    if let Ok(keys) = &keys {
+        ctx.standings.looked_at(target, keys, accounts, ctx.clock.now());
+    }
+    let secrets = keys.map(|_| ());
+    record(ctx, target, |target, standing| plan::target::settle(target, &secrets, standing, accounts, ctx.clock.now()))
+        .await?;
+    let standing = ctx.standings.standing(target);
+    Ok(next(ctx, secrets.is_err() || standing.breaker.is_some(), &standing))
+}
+
+/// Tells in a target's status what was just learned about its service.
+pub(super) async fn tell_standing(ctx: &Context, name: &ObjectName) -> Result<(), Error> {
+    let Lookup::Found(target) = ctx.catalogue.target(name) else { return Ok(()) };
+    let accounts = target.status.as_ref().map_or(0, |status| status.accounts);
+    record(ctx, &target, |target, standing| plan::target::settle(target, &Ok(()), standing, accounts, ctx.clock.now()))
+        .await
+}
+
+/// Writes the status of a target with what is known of its service; against a newer version where somebody wrote in
+/// between, as an account's pass and the target's own may.
+async fn record(
+    ctx: &Context,
+    target: &ScrobbleTarget,
+    settle: impl Fn(&ScrobbleTarget, &Standing) -> ScrobbleTargetStatus,
+) -> Result<(), Error> {
+    let name = ObjectName::new(target.namespace().unwrap_or_default(), target.name_any());
+    let mut current = target.clone();
+    for _ in 0..TRIES {
+        let status = settle(&current, &ctx.standings.standing(&current));
+        let version = current.metadata.resource_version.clone().unwrap_or_default();
+        ctx.ensure_on_duty()?;
+        let before = current.status.as_ref();
+        match ctx.cluster.change_status::<ScrobbleTarget, _>(&name, &version, before, &status).await {
+            Ok(_) => {
+                let before = current.status.as_ref().map_or(&[][..], |status| &status.conditions);
+                announce_change(ctx, current.object_ref(&()), before, &status.conditions).await;
+                return Ok(());
+            }
+            Err(ClusterError::NotFound { .. }) => return Ok(()),
+            Err(ClusterError::Conflict { .. }) => {
+                let found = ctx.cluster.read_again::<ScrobbleTarget>(&name).await.map_err(Error::Cluster)?;
+                match found.filter(|found| found.metadata.uid == target.metadata.uid) {
+                    Some(found) => current = found,
+                    None => return Ok(()),
+                }
+            }
+            Err(source) => return Err(Error::Cluster(source)),
+        }
+    }
+    Err(Error::Contended)
+}
+
+/// Secrets that are wrong, or may be replaced, are looked at again within a minute; a rate limit is taken back when it is
+/// over; else the watch tells.
+fn next(ctx: &Context, polls: bool, standing: &Standing) -> Action {
+    let now = ctx.clock.now();
+    let left = |until: Timestamp| until.duration_since(now).max(SignedDuration::from_secs(1));
+    let paused = standing.paused_until.filter(|until| *until > now).map(left);
+    let wait = paused.into_iter().chain(polls.then_some(SECRET_POLL)).min();
+    wait.map_or_else(Action::await_change, |wait| Action::requeue(ctx.clock.timer(wait)))
 }

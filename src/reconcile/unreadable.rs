@@ -16,7 +16,7 @@ pub(super) async fn report<K: Resource<DynamicType = ()>>(ctx: &Context, metadat
     tracing::warn!(reason = "ObjectUnreadable", object = %name, "an object cannot be read by this version");
     let conditions = settle::unreadable(metadata.generation, ctx.clock.now());
     ctx.ensure_on_duty()?;
-    match ctx.cluster.report_unreadable::<K>(&name, &conditions, metadata.generation).await {
+    match ctx.cluster.show_conditions::<K>(&name, &conditions, metadata.generation).await {
         Ok(()) | Err(ClusterError::NotFound { .. } | ClusterError::Conflict { .. }) => Ok(()),
         Err(source) => Err(Error::Cluster(source)),
     }

@@ -20,11 +20,14 @@ use kube::{Api, Client, Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
+use super::members::Members;
 use super::stores::{Listed, Scope, StoreCatalogue, Stores};
 use super::triggers::{Change, Changes};
 use crate::api::v1alpha1::{ScrobblePlan, ScrobbleTarget, SpotifyAccount, SpotifyApp};
 use crate::domain::name::ObjectName;
+use crate::reconcile::clients::News;
 use crate::reconcile::context::Context;
+use crate::reconcile::standings;
 use crate::reconcile::{
     Action, Error, after_error, reconcile_account, reconcile_app, reconcile_plan, reconcile_target,
 };
@@ -50,12 +53,13 @@ fn watch_backoff() -> ResetTimerBackoff<ExponentialBackoff> {
 }
 
 /// Watches a kind. The store keeps objects without `managedFields`; the stream tells of what people changed, not of
-/// status writes.
+/// status writes. What those mean to others is for `status_change` to say, which sees every object.
 fn watch<K>(
     api: Api<Guarded<K>>,
     listed: &Listed,
     changes: &Changes,
     change: fn(&Guarded<K>) -> Option<Change>,
+    mut status_change: impl FnMut(&Guarded<K>) -> Option<Change> + Send + 'static,
 ) -> Watch<K>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
@@ -63,6 +67,7 @@ where
     let (store, writer) = reflector::store::<Guarded<K>>();
     let (changes, gone) = (changes.clone(), changes.clone());
     let mut listed = listed.expect();
+    let mut relisted = Vec::new();
     let people = predicates::generation
         .combine(predicates::annotations)
         .combine(predicates::finalizers)
@@ -72,10 +77,16 @@ where
         .modify(|object| object.meta_mut().managed_fields = None)
         .reflect(writer)
         .inspect_ok(move |event| match event {
-            watcher::Event::InitDone => listed(),
+            watcher::Event::InitDone => {
+                listed();
+                relisted.drain(..).for_each(|change| gone.tell(change));
+            }
             // The filter below lets no object pass that looks as it did before, and one that goes does.
             watcher::Event::Delete(object) => change(object).into_iter().for_each(|change| gone.tell(change)),
-            _ => {}
+            watcher::Event::Apply(object) => status_change(object).into_iter().for_each(|change| gone.tell(change)),
+            // The store shows nothing of a list before all of it is there.
+            watcher::Event::InitApply(object) => relisted.extend(status_change(object)),
+            watcher::Event::Init => {}
         })
         .touched_objects()
         .predicate_filter(people, kube::runtime::PredicateConfig::default())
@@ -88,23 +99,20 @@ where
     Watch { store, stream }
 }
 
+/// What the status of an object tells is for that object alone.
+fn no_status_change<K: Resource>(_object: &Guarded<K>) -> Option<Change> {
+    None
+}
+
 fn name_of<K: Resource<DynamicType = ()>>(object: &Guarded<K>) -> ObjectName {
     let metadata: &ObjectMeta = object.meta();
     ObjectName::new(metadata.namespace.clone().unwrap_or_default(), metadata.name.clone().unwrap_or_default())
 }
 
-/// How the controllers run.
-pub struct Settings {
-    /// The namespaces to watch; none means all.
-    pub namespaces: Vec<String>,
-    /// How many accounts of one namespace set are worked on at the same time.
-    pub concurrency: u16,
-}
-
 /// Fills the catalogue and runs all controllers until `stop`; the passes that run then are finished.
 pub async fn run(
     client: Client,
-    settings: Settings,
+    namespaces: Vec<String>,
     ctx: Arc<Context>,
     catalogue: Arc<StoreCatalogue>,
     changes: Changes,
@@ -113,45 +121,77 @@ pub async fn run(
     let mut running: Vec<BoxFuture<'static, ()>> = Vec::new();
     let mut scopes = Vec::new();
     let namespaces: Vec<Option<String>> =
-        if settings.namespaces.is_empty() { vec![None] } else { settings.namespaces.into_iter().map(Some).collect() };
-    let config = Config::default().concurrency(settings.concurrency);
+        if namespaces.is_empty() { vec![None] } else { namespaces.into_iter().map(Some).collect() };
     let listed = Listed::default();
     for namespace in namespaces {
         let namespace = namespace.as_deref();
-        let accounts = watch::<SpotifyAccount>(api(&client, namespace), &listed, &changes, |object| {
-            object.0.as_ref().ok().map(Change::of_account)
-        });
-        let apps = watch::<SpotifyApp>(api(&client, namespace), &listed, &changes, |object| {
-            Some(Change::App(name_of(object)))
-        });
-        let targets = watch::<ScrobbleTarget>(api(&client, namespace), &listed, &changes, |object| {
-            Some(Change::Target(name_of(object)))
-        });
+        let accounts = watch::<SpotifyAccount>(
+            api(&client, namespace),
+            &listed,
+            &changes,
+            |object| object.0.as_ref().ok().map(Change::of_account),
+            no_status_change,
+        );
+        let apps = watch::<SpotifyApp>(
+            api(&client, namespace),
+            &listed,
+            &changes,
+            |object| Some(Change::App(name_of(object))),
+            no_status_change,
+        );
+        let targets = watch::<ScrobbleTarget>(
+            api(&client, namespace),
+            &listed,
+            &changes,
+            |object| Some(Change::Target(name_of(object))),
+            no_status_change,
+        );
         scopes.push(Scope {
             accounts: accounts.store.clone(),
             apps: apps.store.clone(),
             targets: targets.store.clone(),
         });
-        running.push(run_accounts(accounts, config.clone(), &ctx, &changes, &stop));
+        running.push(run_accounts(accounts, &ctx, &changes, &stop));
         running.push(run_apps(apps, &ctx, &changes, &stop));
         running.push(run_targets(targets, &ctx, &changes, &stop));
     }
-    let plans = watch::<ScrobblePlan>(Api::all(client.clone()), &listed, &changes, |object| {
-        Some(Change::Plan(name_of(object).name))
-    });
+    let mut members = Members::default();
+    let plans = watch::<ScrobblePlan>(
+        Api::all(client.clone()),
+        &listed,
+        &changes,
+        |object| Some(Change::Plan(name_of(object).name)),
+        move |object| members.notice(object.0.as_ref().ok()?),
+    );
     let (namespaces, namespace_watch) = watch_namespaces(&client, &listed, &changes, &stop);
     catalogue.fill(Stores { scopes, plans: plans.store.clone(), namespaces, listed });
     running.push(run_plans(plans, &ctx, &changes, &stop));
     let told = changes.clone();
     let news = ctx.clients.news().take_until(stop.clone().cancelled_owned());
     running.push(
-        news.for_each(move |app| {
-            told.tell(app.map_or(Change::Everything, Change::Client));
+        news.for_each(move |news| {
+            told.tell(match news {
+                Some(News::Client(app)) => Change::Client(app),
+                Some(News::Limit(app)) => Change::Limit(app),
+                None => Change::Everything,
+            });
+            std::future::ready(())
+        })
+        .boxed(),
+    );
+    let told = changes.clone();
+    let news = ctx.standings.news().take_until(stop.clone().cancelled_owned());
+    running.push(
+        news.for_each(move |news| {
+            let standing = |news: standings::News| Change::Standing { target: news.target, awaited: news.awaited };
+            told.tell(news.map_or(Change::Everything, standing));
             std::future::ready(())
         })
         .boxed(),
     );
     running.push(namespace_watch);
+    let (turns, stopped) = (ctx.turns.clone(), stop.clone().cancelled_owned());
+    running.push(stopped.map(move |()| turns.close()).boxed());
     // A watch that is stopped before it has listed everything never will, and a controller waits for its watch. No
     // account was worked on then.
     let cut_short = async {
@@ -175,7 +215,6 @@ where
 
 fn run_accounts(
     watch: Watch<SpotifyAccount>,
-    config: Config,
     ctx: &Arc<Context>,
     changes: &Changes,
     stop: &CancellationToken,
@@ -191,7 +230,8 @@ fn run_accounts(
     });
     let live = Arc::clone(ctx);
     let passes = Controller::for_stream(watch.stream, watch.store)
-        .with_config(config)
+        // Passes take turns by themselves, fairly between apps.
+        .with_config(Config::default())
         .reconcile_on(concerned)
         .graceful_shutdown_on(stop.clone().cancelled_owned())
         .run(once_listed(ctx, reconcile_account), after_error, Arc::clone(ctx));
@@ -232,7 +272,7 @@ fn run_apps(
 ) -> BoxFuture<'static, ()> {
     let concerned = changes.listen().filter_map(|change| async move {
         match change {
-            Change::Account { app, .. } | Change::Client(app) => {
+            Change::Account { app, .. } | Change::Client(app) | Change::Limit(app) => {
                 Some(ObjectRef::<Guarded<SpotifyApp>>::new(&app.name).within(&app.namespace))
             }
             _ => None,
@@ -260,6 +300,7 @@ fn run_targets(
     let concerned = changes.listen().flat_map(|change| {
         let targets = match change {
             Change::Account { targets, .. } => targets,
+            Change::Standing { target, .. } => vec![target],
             _ => Vec::new(),
         };
         let reference =
@@ -271,7 +312,12 @@ fn run_targets(
         .reconcile_on(concerned)
         .graceful_shutdown_on(stop.clone().cancelled_owned())
         .run(once_listed(ctx, reconcile_target), after_error, Arc::clone(ctx));
-    drain(passes, "ScrobbleTarget", |_| ())
+    let known = Arc::clone(ctx);
+    drain(passes, "ScrobbleTarget", move |gone| {
+        if let Some(uid) = gone {
+            known.standings.forget(&uid);
+        }
+    })
 }
 
 fn run_plans(
@@ -282,8 +328,12 @@ fn run_plans(
 ) -> BoxFuture<'static, ()> {
     let store = watch.store.clone();
     let concerned = changes.listen().flat_map(move |change| {
-        // Another plan may name this one as its fallback.
-        let plans = if matches!(change, Change::Plan(_)) { store.state() } else { Vec::new() };
+        let plans = match &change {
+            // Another plan may name this one as its fallback.
+            Change::Plan(_) | Change::Everything => store.state(),
+            Change::Members { plan, .. } => store.get(&ObjectRef::new(plan)).into_iter().collect(),
+            _ => Vec::new(),
+        };
         futures::stream::iter(plans.into_iter().map(|plan| ObjectRef::from_obj(&*plan)))
     });
     let passes = Controller::for_stream(watch.stream, watch.store)

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod controllers;
 pub mod http;
 pub mod leader;
+mod members;
 pub mod stores;
 pub mod telemetry;
 pub mod triggers;
@@ -30,11 +31,16 @@ use crate::adapters::spotify::Spotify;
 use crate::plan::observed::Duty;
 use crate::reconcile::clients::Clients;
 use crate::reconcile::context::{Clock, Context};
+use crate::reconcile::fault::Faults;
 use crate::reconcile::in_flight::Exchanges;
 use crate::reconcile::live::LiveAccounts;
+use crate::reconcile::notifications::{self, Notifications};
+use crate::reconcile::seats::Seats;
 use crate::reconcile::services::Services;
+use crate::reconcile::standings::Standings;
 use crate::reconcile::tenure::Tenure;
 use crate::reconcile::traces::Traces;
+use crate::reconcile::turns::Turns;
 use clock::OperatorClock;
 use http::Readiness;
 use leader::Election;
@@ -65,6 +71,10 @@ pub struct Configuration {
     pub refresh_buffer: SignedDuration,
     /// The shortest time between two reads of one account.
     pub minimum_interval: SignedDuration,
+    /// So many calls of one app may be sent to the Web API in 30 seconds.
+    pub app_requests_per_30s: u32,
+    /// The shortest time between two requests of one account that are granted.
+    pub minimum_request_interval: SignedDuration,
     /// Private ranges that targets may be in.
     pub allowed_ranges: AllowedRanges,
     /// How the Lease is held.
@@ -118,6 +128,7 @@ pub async fn run(configuration: Configuration) -> Result<(), RunError> {
     let cluster = Cluster::new(client.clone(), configuration.election.holder.clone());
     let ctx = Arc::new(Context {
         clients: Clients::default(),
+        standings: Standings::default(),
         cluster: cluster.clone(),
         spotify: Spotify::new(
             build_open_client().map_err(RunError::Certificates)?,
@@ -130,13 +141,19 @@ pub async fn run(configuration: Configuration) -> Result<(), RunError> {
         settings: crate::plan::Settings {
             refresh_buffer: configuration.refresh_buffer,
             minimum_interval: configuration.minimum_interval,
+            app_requests_per_30s: configuration.app_requests_per_30s,
+            minimum_request_interval: configuration.minimum_request_interval,
         },
         duty: OnceLock::new(),
         holder: configuration.election.holder.clone(),
         exchanges: Exchanges::default(),
         traces: Traces::default(),
         live: LiveAccounts::default(),
+        turns: Turns::new(configuration.concurrency),
+        faults: Faults::default(),
+        notifications: Notifications::default(),
         polls: Semaphore::new(POLLS),
+        seats: Seats::default(),
         services: Services::default(),
         tenure: Tenure::default(),
         stopping: CancellationToken::new(),
@@ -152,7 +169,7 @@ pub async fn run(configuration: Configuration) -> Result<(), RunError> {
         &catalogue,
         &readiness,
         &stop,
-        controllers::Settings { namespaces: configuration.namespaces, concurrency: configuration.concurrency },
+        configuration.namespaces,
         client,
     );
     tokio::pin!(work);
@@ -180,7 +197,7 @@ async fn on_duty(
     catalogue: &Arc<StoreCatalogue>,
     readiness: &Readiness,
     stop: &CancellationToken,
-    settings: controllers::Settings,
+    namespaces: Vec<String>,
     client: Client,
 ) -> Result<(), RunError> {
     if election.elect {
@@ -202,14 +219,20 @@ async fn on_duty(
         readiness.wait_for("the objects are not listed yet");
     }
     let passes_stop = stop.child_token();
-    let controllers = tokio::spawn(controllers::run(
+    let running = controllers::run(
         client,
-        settings,
+        namespaces,
         Arc::clone(ctx),
         Arc::clone(catalogue),
         Changes::default(),
         passes_stop.clone(),
-    ));
+    );
+    // A process whose controllers have ended, be it by a panic, is of no use to anybody.
+    let end = stop.clone().drop_guard();
+    let controllers = tokio::spawn(async move {
+        let _end = end;
+        running.await;
+    });
     let listed = {
         let (ctx, readiness) = (Arc::clone(ctx), readiness.clone());
         tokio::spawn(async move {
@@ -221,6 +244,8 @@ async fn on_duty(
         })
     };
     let passes = controllers.abort_handle();
+    let no_more_notices = CancellationToken::new();
+    let notices = tokio::spawn(notifications::run(Arc::clone(ctx), no_more_notices.clone()));
     let kept = election.keep(&ctx.cluster, &clock, &mut held, &ctx.tenure, stop).await;
     let off_duty = clock.real_now();
     listed.abort();
@@ -230,6 +255,7 @@ async fn on_duty(
         ctx.tenure.ends();
         // Somebody else may be on duty in a moment: passes end where they are, exchanges are committed all the same.
         passes.abort();
+        notices.abort();
         finish(ctx, controllers).await;
         return Err(RunError::LeaseLost);
     }
@@ -244,6 +270,8 @@ async fn on_duty(
     };
     let finishing = async {
         finish(ctx, controllers).await;
+        no_more_notices.cancel();
+        let _ = notices.await;
         finished.cancel();
     };
     if tokio::join!(keeping, finishing).0 {

@@ -141,13 +141,32 @@ impl Catalogue for StoreCatalogue {
         .boxed()
     }
 
+    fn targets(&self) -> Vec<Arc<ScrobbleTarget>> {
+        let scopes = self.stores().map(|stores| stores.scopes.as_slice()).unwrap_or_default();
+        let state = scopes.iter().flat_map(|scope| scope.targets.state());
+        state.filter_map(|guarded| guarded.0.as_ref().ok().cloned().map(Arc::new)).collect()
+    }
+
     fn accounts(&self, wanted: &dyn Fn(&SpotifyAccount) -> bool) -> Vec<Arc<SpotifyAccount>> {
         let scopes = self.stores().map(|stores| stores.scopes.as_slice()).unwrap_or_default();
-        let state = scopes.iter().flat_map(|scope| scope.accounts.state());
-        state
-            .filter_map(|guarded| guarded.0.as_ref().ok().filter(|account| wanted(account)).cloned().map(Arc::new))
-            .collect()
+        matching(scopes.iter().map(|scope| &scope.accounts), wanted)
     }
+
+    fn apps(&self, wanted: &dyn Fn(&SpotifyApp) -> bool) -> Vec<Arc<SpotifyApp>> {
+        let scopes = self.stores().map(|stores| stores.scopes.as_slice()).unwrap_or_default();
+        matching(scopes.iter().map(|scope| &scope.apps), wanted)
+    }
+}
+
+fn matching<'a, K>(
+    stores: impl Iterator<Item = &'a Store<DeserializeGuard<K>>>,
+    wanted: &dyn Fn(&K) -> bool,
+) -> Vec<Arc<K>>
+where
+    K: kube::Resource<DynamicType = ()> + Clone + 'static,
+{
+    let state = stores.flat_map(Store::state);
+    state.filter_map(|guarded| guarded.0.as_ref().ok().filter(|object| wanted(object)).cloned().map(Arc::new)).collect()
 }
 
 fn first<T>(mut lookups: impl Iterator<Item = Lookup<T>>) -> Lookup<T> {

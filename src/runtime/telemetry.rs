@@ -6,6 +6,8 @@ use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use crate::reconcile::panics;
+
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
@@ -27,8 +29,8 @@ pub fn start(format: LogFormat, level: &str) {
     };
     std::panic::set_hook(Box::new(|panic| {
         // The message may hold data: the place is enough to find the fault.
-        let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        tracing::error!(place, "the operator panicked");
+        let place = panics::note(panic.location());
+        tracing::error!(%place, "the operator panicked");
     }));
     // A second start keeps the first one's settings.
     drop(started);

@@ -1,5 +1,8 @@
 //! Which objects have to be looked at because another one changed.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use futures::{Stream, StreamExt as _, stream};
 use kube::ResourceExt as _;
 use tokio::sync::broadcast;
@@ -15,10 +18,28 @@ pub enum Change {
     App(ObjectName),
     /// What Spotify says about an app's client credentials.
     Client(ObjectName),
+    /// A limit that an app has met: its status is to tell when it is over.
+    Limit(ObjectName),
     /// A target.
     Target(ObjectName),
+    /// What is known of a target's service.
+    Standing {
+        /// The target.
+        target: ObjectName,
+        /// Whether its accounts wait for it.
+        awaited: bool,
+    },
     /// A plan, by name.
     Plan(String),
+    /// The members of a plan, or how many seats it has left: its status, which tells it after each seat.
+    Members {
+        /// The plan.
+        plan: String,
+        /// Whose seat or number is not what it was.
+        touched: Arc<BTreeSet<ObjectName>>,
+        /// Who has a seat, where there are seats again after there was none.
+        seated: Option<Arc<BTreeSet<ObjectName>>>,
+    },
     /// A namespace's metadata.
     Namespace(String),
     /// An account: what it refers to.
@@ -90,9 +111,18 @@ impl Change {
         };
         match self {
             Self::Everything => true,
+            Self::Limit(_) => false,
             Self::App(changed) | Self::Client(changed) => *changed == app,
             Self::Target(changed) => targets.contains(changed),
-            Self::Plan(changed) => account.spec.plan.as_ref() == Some(changed),
+            Self::Standing { target: changed, awaited } => *awaited && targets.contains(changed),
+            Self::Plan(changed) => account.spec.plan.as_ref() == Some(changed) || is_elsewhere(account),
+            Self::Members { plan, touched, seated } => {
+                let waits = |seated: &BTreeSet<ObjectName>| match &account.spec.plan {
+                    Some(asked) if asked == plan => !seated.contains(&name),
+                    _ => is_elsewhere(account),
+                };
+                touched.contains(&name) || seated.as_ref().is_some_and(|seated| waits(seated))
+            }
             Self::Namespace(changed) => *changed == name.namespace,
             Self::Account { name: changed, token_secret: secret, listener: user, .. } => {
                 let same_secret = changed.namespace == name.namespace && *secret == token_secret;
@@ -102,4 +132,10 @@ impl Change {
             }
         }
     }
+}
+
+/// Whether an account is not in the plan that it names: it waits, or is in a fallback, and any plan may be on its way.
+fn is_elsewhere(account: &SpotifyAccount) -> bool {
+    let shown = account.status.as_ref().and_then(|status| status.membership.as_ref());
+    account.spec.plan.is_some() && shown.and_then(|shown| shown.plan.as_ref()) != account.spec.plan.as_ref()
 }

@@ -73,6 +73,7 @@ async fn no_secret_is_shown_at_any_log_level() {
     world.account("alice", "1s").await;
     world.account("bob", "1s").await;
     dora(&world).await;
+    world.notified().await;
     let mut planted = Planted::default();
     // As RFC 6749 section 2.3.1 sends them.
     let encoded: String = url::form_urlencoded::byte_serialize(CLIENT_SECRET.as_bytes()).collect();
@@ -97,6 +98,13 @@ async fn no_secret_is_shown_at_any_log_level() {
     a_human_errs(&world, &mut planted).await;
     planted.plant_secrets(&world).await;
 
+    wait_until("a notice", DEADLINE, async || {
+        let notices = world.script.deliveries("notices").await.map_err(|error| error.to_string())?;
+        if notices.is_empty() { Err(String::new()) } else { Ok(()) }
+    })
+    .await
+    .unwrap();
+
     assert!(planted.0.len() > 100, "there is something to search for");
     let log = operator.log();
     assert!(log.contains("tokens stored"), "there is a log to search");
@@ -112,6 +120,8 @@ async fn no_secret_is_shown_at_any_log_level() {
     }
     let events: Api<Event> = Api::namespaced(world.client.clone(), &world.namespace);
     planted.assert_absent("an Event", &shown(&events.list(&ListParams::default()).await.unwrap()));
+    let notices = world.script.deliveries("notices").await.unwrap();
+    planted.assert_absent("a notice", &serde_json::to_string(&notices).unwrap());
     let plans: Api<ScrobblePlan> = Api::all(world.client.clone());
     for (kind, objects) in [
         ("an account", shown(&world.api::<SpotifyAccount>().list(&ListParams::default()).await.unwrap())),

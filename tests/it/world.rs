@@ -85,7 +85,8 @@ impl World {
     }
 
     async fn app(&self, name: &str, app: &NewApp) {
-        let mut spec = json!({"clientId": app.client_id});
+        // No budget, unless a test is about it.
+        let mut spec = json!({"clientId": app.client_id, "quota": {"dailyCalls": 0}});
         if let Some(secret) = &app.client_secret {
             self.secret(&format!("{name}-client"), "client", &[("client-secret", secret)]).await;
             spec["clientSecretRef"] = json!({"name": format!("{name}-client"), "key": "client-secret"});
@@ -225,6 +226,9 @@ impl World {
         let operator = Operator::installed(env!("CARGO_BIN_EXE_scrobble-operator"), &self.installation)
             .simulator(self.script.base_url())
             .minimum_interval("1s")
+            // Tests of other things are in a hurry.
+            .flag("app-requests-per-30s", "1000000")
+            .flag("minimum-request-interval", "0s")
             .without("leader-elect");
         self.clock.iter().fold(operator, |operator, clock| operator.clock(clock))
     }

@@ -5,7 +5,8 @@ mod address;
 mod private_addresses;
 mod request;
 mod retry_after;
+pub mod signature;
 
 pub use address::AllowedRanges;
-pub use request::{Answer, GuardedClient, MAXIMUM_BODY_BYTES, build_open_client, send};
+pub use request::{ANSWER_BYTES, Answer, GuardedClient, LISTING_BYTES, PAGE_BYTES, build_open_client, send};
 pub use retry_after::{answered_at, retry_after};

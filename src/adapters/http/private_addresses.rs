@@ -31,7 +31,7 @@ fn strict() -> GuardedClient {
 }
 
 async fn get(client: &GuardedClient, url: &str) -> Result<Answer, Trouble> {
-    client.send(Method::GET, &url.parse().unwrap(), DEADLINE, |request| request).await
+    client.send(Method::GET, &url.parse().unwrap(), DEADLINE, super::ANSWER_BYTES, |request| request).await
 }
 
 /// A server of this machine that must not hear anything.

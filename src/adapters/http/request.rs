@@ -15,8 +15,12 @@ use url::{Host, Url};
 use super::address::{AllowedRanges, Guard, GuardedResolver, Refused, Security, SystemNames};
 use crate::domain::answer::Trouble;
 
-/// The most bytes of a body that are read. Spotify's fullest page has about 200 KiB.
-pub const MAXIMUM_BODY_BYTES: usize = 4 * 1024 * 1024;
+/// The most bytes that are read of an answer that tells how a request went, or holds tokens: a few KiB are usual.
+pub const ANSWER_BYTES: usize = 256 * 1024;
+/// The most bytes that are read of one page of plays. Spotify's fullest has about 200 KiB, Last.fm's a little more.
+pub const PAGE_BYTES: usize = 1024 * 1024;
+/// The most bytes that are read of one page of a Maloja's listing: 500 scrobbles, with all their artists and albums.
+pub const LISTING_BYTES: usize = 2 * 1024 * 1024;
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 const USER_AGENT: &str = concat!("scrobble-operator/", env!("CARGO_PKG_VERSION"));
 
@@ -26,7 +30,7 @@ pub struct Answer {
     pub status: StatusCode,
     /// The headers.
     pub headers: HeaderMap,
-    /// The body, at most [`MAXIMUM_BODY_BYTES`].
+    /// The body, no longer than was asked for.
     pub body: Vec<u8>,
 }
 
@@ -60,18 +64,22 @@ fn builder() -> reqwest::ClientBuilder {
         .pool_idle_timeout(Duration::from_secs(90))
 }
 
-/// Sends a request and reads its answer, all within the deadline. What was wrong is told without URL or body.
-pub async fn send(client: &Client, request: Request, deadline: Duration) -> Result<Answer, Trouble> {
-    tokio::time::timeout(deadline, exchange(client, request)).await.unwrap_or(Err(Trouble::Timeout))
+/// Sends a request and reads its answer, at most `most` bytes of body, all within the deadline. What was wrong is told
+/// without URL or body.
+pub async fn send(client: &Client, request: Request, deadline: Duration, most: usize) -> Result<Answer, Trouble> {
+    tokio::time::timeout(deadline, exchange(client, request, most)).await.unwrap_or(Err(Trouble::Timeout))
 }
 
-async fn exchange(client: &Client, request: Request) -> Result<Answer, Trouble> {
+async fn exchange(client: &Client, request: Request, most: usize) -> Result<Answer, Trouble> {
     let mut response = client.execute(request).await.map_err(|error| classify(&error))?;
+    if response.content_length().is_some_and(|length| length > most as u64) {
+        return Err(Trouble::TooLarge);
+    }
     let (status, headers) = (response.status(), response.headers().clone());
     let mut body = Vec::new();
     loop {
         match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() > MAXIMUM_BODY_BYTES => return Err(Trouble::TooLarge),
+            Ok(Some(chunk)) if body.len() + chunk.len() > most => return Err(Trouble::TooLarge),
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             Ok(None) => return Ok(Answer { status, headers, body }),
             Err(error) if error.is_timeout() => return Err(Trouble::Timeout),
@@ -126,7 +134,8 @@ impl GuardedClient {
         Ok(Self { tls: client(&guards[0])?, clear_text: client(&guards[1])?, guards })
     }
 
-    /// Sends a request, which `complete` gives its headers and body, within the deadline.
+    /// Sends a request, which `complete` gives its headers and body, within the deadline; reads at most `most` bytes of
+    /// its answer's body.
     ///
     /// # Errors
     /// The URL or its address is refused, or there was no usable answer.
@@ -135,12 +144,13 @@ impl GuardedClient {
         method: Method,
         url: &Url,
         deadline: Duration,
+        most: usize,
         complete: impl FnOnce(RequestBuilder) -> RequestBuilder,
     ) -> Result<Answer, Trouble> {
         self.check(url)?;
         let client = self.client(url);
         let request = complete(client.request(method, url.clone()));
-        send(client, request.build().map_err(|_| Trouble::UrlRefused("it cannot be sent to"))?, deadline).await
+        send(client, request.build().map_err(|_| Trouble::UrlRefused("it cannot be sent to"))?, deadline, most).await
     }
 
     fn client(&self, url: &Url) -> &Client {
@@ -168,6 +178,7 @@ impl GuardedClient {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use wiremock::matchers::any;
     use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -181,7 +192,7 @@ mod tests {
     }
 
     async fn get(client: &GuardedClient, url: &str) -> Result<Answer, Trouble> {
-        client.send(Method::GET, &url.parse().unwrap(), DEADLINE, |request| request).await
+        client.send(Method::GET, &url.parse().unwrap(), DEADLINE, ANSWER_BYTES, |request| request).await
     }
 
     #[tokio::test]
@@ -201,12 +212,58 @@ mod tests {
         assert_eq!(get(&open, &by_name).await.unwrap().status, 204);
     }
 
+    /// A server that sends a head, then `chunk` again and again with a pause, until nobody takes it any more. Answers its
+    /// URL, and how many bytes of body it got rid of.
+    async fn endless(head: &str, chunk: usize, pause: Duration) -> (Url, tokio::sync::oneshot::Receiver<usize>) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+        let (told, sent) = tokio::sync::oneshot::channel();
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n{head}\r\n");
+        tokio::spawn(async move {
+            let (mut connection, _) = listener.accept().await.unwrap();
+            let mut request = [0; 4096];
+            connection.read(&mut request).await.unwrap();
+            connection.write_all(head.as_bytes()).await.unwrap();
+            let mut taken = 0;
+            while connection.write_all(&vec![b' '; chunk]).await.is_ok() {
+                taken += chunk;
+                tokio::time::sleep(pause).await;
+            }
+            told.send(taken).unwrap();
+        });
+        (url, sent)
+    }
+
     #[tokio::test]
-    async fn bodies_beyond_the_bound_are_not_read() {
+    async fn a_body_beyond_the_bound_is_cut_off_and_read_no_further() {
+        // What the system's buffers on both sides take beyond what was read.
+        const BUFFERED: usize = 16 * 1024 * 1024;
+        for (head, bound) in
+            [("", ANSWER_BYTES), ("", PAGE_BYTES), ("content-length: 1000000000\r\n", PAGE_BYTES), ("", LISTING_BYTES)]
+        {
+            let (url, sent) = endless(head, 64 * 1024, Duration::ZERO).await;
+            let answer = client(&["127.0.0.0/8"]).send(Method::GET, &url, DEADLINE, bound, |request| request).await;
+            assert_eq!(answer.unwrap_err(), Trouble::TooLarge, "{head:?}");
+            let sent = tokio::time::timeout(DEADLINE, sent).await.unwrap().unwrap();
+            assert!(sent <= bound + BUFFERED, "{head:?}: {sent} bytes went out");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_up_to_the_bound_is_read_whole() {
         let server = MockServer::start().await;
-        let large = ResponseTemplate::new(200).set_body_bytes(vec![b' '; MAXIMUM_BODY_BYTES + 1]);
-        Mock::given(any()).respond_with(large).mount(&server).await;
-        assert_eq!(get(&client(&["127.0.0.0/8"]), &server.uri()).await.unwrap_err(), Trouble::TooLarge);
+        let full = ResponseTemplate::new(200).set_body_bytes(vec![b' '; ANSWER_BYTES]);
+        Mock::given(any()).respond_with(full).mount(&server).await;
+        assert_eq!(get(&client(&["127.0.0.0/8"]), &server.uri()).await.unwrap().body.len(), ANSWER_BYTES);
+    }
+
+    #[tokio::test]
+    async fn a_server_that_drips_meets_the_deadline() {
+        let (url, sent) = endless("", 1, Duration::from_millis(5)).await;
+        let open = client(&["127.0.0.0/8"]);
+        let answer = open.send(Method::GET, &url, Duration::from_millis(200), ANSWER_BYTES, |request| request).await;
+        assert_eq!(answer.unwrap_err(), Trouble::Timeout);
+        assert!(tokio::time::timeout(DEADLINE, sent).await.is_ok(), "nobody reads on");
     }
 
     #[tokio::test]
@@ -215,7 +272,7 @@ mod tests {
         Mock::given(any()).respond_with(ResponseTemplate::new(200).set_delay(DEADLINE * 10)).mount(&server).await;
         let open = client(&["127.0.0.0/8"]);
         let url = server.uri().parse().unwrap();
-        let answer = open.send(Method::GET, &url, Duration::from_millis(50), |request| request).await;
+        let answer = open.send(Method::GET, &url, Duration::from_millis(50), ANSWER_BYTES, |request| request).await;
         assert_eq!(answer.unwrap_err(), Trouble::Timeout);
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         assert_eq!(get(&open, &format!("http://{free}/")).await.unwrap_err(), Trouble::Unreachable);

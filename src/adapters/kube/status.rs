@@ -100,12 +100,12 @@ impl Cluster {
         within_deadline("write the status", objects.patch_status(&name.name, &parameters, &patch)).await.map(Some)
     }
 
-    /// Shows conditions on an object that cannot be read: the rest of its status is not touched. Nothing is sent where
-    /// they stand there already.
+    /// Shows conditions on an object, be it one that cannot be read: the rest of its status is not touched. Nothing is
+    /// sent where they stand there already.
     ///
     /// # Errors
     /// The API server does not answer, or forbids it.
-    pub async fn report_unreadable<K: Resource<DynamicType = ()>>(
+    pub async fn show_conditions<K: Resource<DynamicType = ()>>(
         &self,
         name: &ObjectName,
         conditions: &[Condition],
@@ -146,6 +146,18 @@ impl Cluster {
         K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + DeserializeOwned + Debug,
     {
         let objects: Api<K> = Api::namespaced(self.client.clone(), &name.namespace);
+        within_deadline("read the object", objects.get_opt(&name.name)).await
+    }
+
+    /// The same for a cluster-scoped kind.
+    ///
+    /// # Errors
+    /// The API server does not answer, or forbids it.
+    pub async fn read_cluster_object_again<K>(&self, name: &ObjectName) -> Result<Option<K>, ClusterError>
+    where
+        K: Resource<Scope = kube::core::ClusterResourceScope, DynamicType = ()> + Clone + DeserializeOwned + Debug,
+    {
+        let objects: Api<K> = Api::all(self.client.clone());
         within_deadline("read the object", objects.get_opt(&name.name)).await
     }
 }

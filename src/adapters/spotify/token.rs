@@ -19,7 +19,7 @@ use oauth2::{
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{EXCHANGE_DEADLINE, Spotify, join};
-use crate::adapters::http::{retry_after, send};
+use crate::adapters::http::{ANSWER_BYTES, retry_after, send};
 use crate::domain::answer::{Refusal, TokenAnswer, Trouble};
 use crate::domain::token::{AccessToken, Grant, RefreshToken};
 
@@ -176,7 +176,7 @@ async fn exchange(
     seen: Arc<OnceLock<StatusCode>>,
 ) -> Result<HttpResponse, ExchangeError> {
     let request = fenced(request, fence)?;
-    let answer = in_time(send(&http, request, NO_DEADLINE)).await.map_err(ExchangeError::Trouble)?;
+    let answer = in_time(send(&http, request, NO_DEADLINE, ANSWER_BYTES)).await.map_err(ExchangeError::Trouble)?;
     let _ = seen.set(answer.status);
     if !answer.status.is_success() && !matches!(answer.status.as_u16(), 400 | 401) {
         return Err(ExchangeError::Status { status: answer.status, retry_after: retry_after(&answer.headers) });

@@ -5,7 +5,7 @@ use url::Url;
 
 use super::error::classify;
 use super::{API_DEADLINE, Spotify, join, json, recently_played};
-use crate::adapters::http::send;
+use crate::adapters::http::{PAGE_BYTES, send};
 use crate::domain::answer::{ApiAnswer, Trouble};
 use crate::domain::listener::Listener;
 use crate::domain::play::Page;
@@ -29,7 +29,7 @@ impl Spotify {
         let Ok(request) = self.http.get(url).bearer_auth(token.expose()).build() else {
             return ApiAnswer::Failed(Trouble::UrlRefused("it cannot be sent to"));
         };
-        match send(&self.http, request, API_DEADLINE).await {
+        match send(&self.http, request, API_DEADLINE, PAGE_BYTES).await {
             Err(trouble) => ApiAnswer::Failed(trouble),
             Ok(answer) if answer.status.as_u16() == 200 => {
                 let found = json::read(&answer.body).as_ref().and_then(read);

@@ -12,7 +12,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::{Scrobble, lost};
-use crate::adapters::http::{Answer, GuardedClient, retry_after};
+use crate::adapters::http::{Answer, GuardedClient, PAGE_BYTES, retry_after};
 use crate::domain::answer::{Delivery, Shown, Submission, Submitted, Trouble};
 use crate::domain::digest::hexadecimal;
 
@@ -138,7 +138,7 @@ async fn call(
     let signature = signature(&form, account.shared_secret);
     form.push(("api_sig".to_owned(), signature));
     form.push(("format".to_owned(), "json".to_owned()));
-    http.send(Method::POST, account.url, account.deadline, |request| request.form(&form)).await
+    http.send(Method::POST, account.url, account.deadline, PAGE_BYTES, |request| request.form(&form)).await
 }
 
 /// `api_sig`: MD5 over names and values in the byte order of the names (`artist[10]` before `artist[1]`), then the

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::{OrderedObject, Scrobble, filled, lost};
-use crate::adapters::http::{Answer, GuardedClient, retry_after};
+use crate::adapters::http::{ANSWER_BYTES, Answer, GuardedClient, retry_after};
 use crate::domain::answer::{Delivery, Submission, Submitted, Trouble};
 
 /// The user name with which Maloja's imitation of this API answers; it loses listens of a batch.
@@ -45,7 +45,10 @@ pub(super) async fn submit(http: &GuardedClient, account: &Account<'_>, scrobble
     let complete = |request: RequestBuilder| {
         request.header(AUTHORIZATION, authorization(account.token)).header(CONTENT_TYPE, "application/json").body(body)
     };
-    match http.send(Method::POST, &endpoint(account.url, "submit-listens"), account.deadline, complete).await {
+    match http
+        .send(Method::POST, &endpoint(account.url, "submit-listens"), account.deadline, ANSWER_BYTES, complete)
+        .await
+    {
         Ok(answer) => Submitted { submission: submitted(&answer, scrobbles), pause: rate_limit::pause(&answer) },
         Err(trouble) => Submitted::all(scrobbles.len(), &lost(trouble)),
     }
@@ -65,7 +68,10 @@ fn body(scrobbles: &[Scrobble]) -> String {
 /// Asks whether the token is valid: `GET /1/validate-token`.
 pub(super) async fn validate(http: &GuardedClient, account: &Account<'_>) -> Delivery {
     let complete = |request: RequestBuilder| request.header(AUTHORIZATION, authorization(account.token));
-    match http.send(Method::GET, &endpoint(account.url, "validate-token"), account.deadline, complete).await {
+    match http
+        .send(Method::GET, &endpoint(account.url, "validate-token"), account.deadline, ANSWER_BYTES, complete)
+        .await
+    {
         Err(trouble) => Delivery::NotNow { retry_after: None, trouble },
         Ok(answer) if answer.status == StatusCode::OK => {
             let body: Value = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);

@@ -18,13 +18,15 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::{OneByOne, OrderedObject, Scrobble, filled, lost};
-use crate::adapters::http::{Answer, GuardedClient, retry_after};
+use crate::adapters::http::{ANSWER_BYTES, Answer, GuardedClient, LISTING_BYTES, retry_after};
 use crate::domain::answer::{Delivery, Shown, Submitted, Trouble};
 
 /// How many scrobbles are read at a time: about 150 KiB.
 const PAGE: usize = 500;
 /// How many such pages are read of three days: far more than anybody hears.
 const MOST_PAGES: usize = 40;
+/// A listing, all its pages together, may take this many times the deadline of one answer.
+const LISTING: u32 = 4;
 const MILLISECONDS: i64 = 1000;
 
 /// A listener's place at a server.
@@ -75,6 +77,12 @@ pub(super) async fn shown(
     from: i64,
     to: i64,
 ) -> Result<Vec<Shown>, Delivery> {
+    let pages = pages(http, account, from, to);
+    let late = Err(Delivery::NotNow { retry_after: None, trouble: Trouble::Timeout });
+    tokio::time::timeout(account.deadline * LISTING, pages).await.unwrap_or(late)
+}
+
+async fn pages(http: &GuardedClient, account: &Account<'_>, from: i64, to: i64) -> Result<Vec<Shown>, Delivery> {
     let mut found = Vec::new();
     for page in 0..MOST_PAGES {
         let entries = read(http, account, from, to, page).await?;
@@ -103,7 +111,8 @@ async fn read(
         .append_pair("perpage", &PAGE.to_string())
         .append_pair("page", &page.to_string());
     let unusable = |trouble| Delivery::NotNow { retry_after: None, trouble };
-    let answer = http.send(Method::GET, &url, account.deadline, |request| request).await.map_err(unusable)?;
+    let answer =
+        http.send(Method::GET, &url, account.deadline, LISTING_BYTES, |request| request).await.map_err(unusable)?;
     if answer.status.as_u16() != 200 {
         return Err(not_now(&answer));
     }
@@ -137,7 +146,7 @@ async fn post(http: &GuardedClient, account: &Account<'_>, scrobble: &OrderedObj
     body.insert("key", json!(account.api_key.expose_secret()));
     let body = json!(body).to_string();
     let complete = |request: RequestBuilder| request.header(CONTENT_TYPE, "application/json").body(body);
-    http.send(Method::POST, &endpoint(account.url, "newscrobble"), account.deadline, complete).await
+    http.send(Method::POST, &endpoint(account.url, "newscrobble"), account.deadline, ANSWER_BYTES, complete).await
 }
 
 fn submitted(answer: &Answer) -> Delivery {

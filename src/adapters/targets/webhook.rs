@@ -3,17 +3,15 @@
 
 use std::time::Duration;
 
-use http::HeaderValue;
-use http::header::CONTENT_TYPE;
 use reqwest::{Method, RequestBuilder};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use serde_json::json;
 use url::Url;
 
 use super::{OneByOne, OrderedObject, Scrobble, filled, lost};
-use crate::adapters::http::{Answer, GuardedClient, retry_after};
+use crate::adapters::http::{ANSWER_BYTES, Answer, GuardedClient, retry_after, signature};
 use crate::domain::answer::{Delivery, Submitted, Trouble};
-use crate::domain::digest::{hexadecimal, keyed_hash, message_authentication_code};
+use crate::domain::digest::{hexadecimal, keyed_hash};
 use crate::domain::play::Play;
 
 /// The version of the body's schema. Every byte of a body stays as it is while this stays: a field more or less, or
@@ -22,9 +20,6 @@ const SCHEMA: &str = "scrobble-operator.io/play/v1";
 /// Sets the hash behind the idempotency key apart from other hashes. Never changes, whatever becomes of the schema: a
 /// play that was delivered before an upgrade keeps its key after it.
 const KEY_DOMAIN: &[u8] = b"scrobble-operator.io/idempotency-key";
-const IDEMPOTENCY_KEY: &str = "idempotency-key";
-const TIMESTAMP: &str = "scrobble-operator-timestamp";
-const SIGNATURE: &str = "scrobble-operator-signature";
 
 /// Where plays are posted, and for whom.
 pub(super) struct Receiver<'a> {
@@ -50,21 +45,11 @@ pub(super) async fn submit(http: &GuardedClient, receiver: &Receiver<'_>, scrobb
 async fn post(http: &GuardedClient, receiver: &Receiver<'_>, scrobble: &Scrobble) -> Delivery {
     let key = idempotency_key(receiver, &scrobble.play);
     let body = body(receiver, scrobble, &key);
-    let complete = |request: RequestBuilder| {
-        let request = request.header(CONTENT_TYPE, "application/json").header(IDEMPOTENCY_KEY, key);
-        let request = match receiver.signing_key {
-            None => request,
-            Some(key) => {
-                // The play's own second, not the time of sending: a repeat is the same request, and plays may be sent
-                // weeks late. Replays are recognised by the id, which the signature covers.
-                let timestamp = scrobble.timestamp.as_second().to_string();
-                let signature = signature(key, &timestamp, &body);
-                request.header(TIMESTAMP, timestamp).header(SIGNATURE, signature)
-            }
-        };
-        request.body(body)
-    };
-    match http.send(Method::POST, receiver.url, receiver.deadline, complete).await {
+    // The play's own second, not the time of sending: a repeat is the same request, and plays may be sent weeks late.
+    // Replays are recognised by the id, which the signature covers.
+    let timestamp = scrobble.timestamp.as_second();
+    let complete = |request: RequestBuilder| signature::complete(request, &key, receiver.signing_key, timestamp, body);
+    match http.send(Method::POST, receiver.url, receiver.deadline, ANSWER_BYTES, complete).await {
         Ok(answer) => answered(&answer),
         Err(trouble) => lost(trouble),
     }
@@ -92,13 +77,6 @@ fn idempotency_key(receiver: &Receiver<'_>, play: &Play) -> String {
     let milliseconds = play.played_at.as_millisecond().to_string();
     let parts = [receiver.listener, &milliseconds, &play.uri, receiver.target];
     hexadecimal(&keyed_hash(KEY_DOMAIN, &parts.map(str::as_bytes))[..16])
-}
-
-/// `v1=` and the HMAC-SHA256 over timestamp, a full stop and the body.
-fn signature(key: &SecretString, timestamp: &str, body: &str) -> HeaderValue {
-    let message = format!("{timestamp}.{body}");
-    let code = message_authentication_code(key.expose_secret().as_bytes(), message.as_bytes());
-    HeaderValue::from_str(&format!("v1={}", hexadecimal(&code))).unwrap_or_else(|_| HeaderValue::from_static("v1="))
 }
 
 fn body(receiver: &Receiver<'_>, scrobble: &Scrobble, id: &str) -> String {

@@ -88,7 +88,8 @@ reasons! {
     TargetSuspended: "The webhook answered 410 Gone and wants no more plays; change or remove the target.",
     ObjectUnreadable:
         "The object was written for another version of the schema; upgrade the operator or correct the object.",
-    InternalError: "A fault of the operator; the log has the details.",
+    InternalError:
+        "A fault of the operator at the place that the message names; please report it. The operator tries again by itself.",
 }
 
 impl Reason {

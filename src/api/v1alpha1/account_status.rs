@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    account_request_status::RequestStatus,
     account_target_status::AccountTargetStatus,
     breaker::{BreakerState, BreakerStatus},
     duration::GoDuration,
@@ -30,6 +31,10 @@ pub struct SpotifyAccountStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub last_handled_retry_at: Option<String>,
+
+    /// How often a reconcile was asked for by that annotation, and granted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests: Option<RequestStatus>,
 
     /// Ready, Authorized and Synced; Reconciling, Stalled, CircuitOpen and Suspended only while True.
     #[serde(skip_serializing_if = "Vec::is_empty")]

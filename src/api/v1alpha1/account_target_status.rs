@@ -81,14 +81,28 @@ pub struct AccountTargetStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_attempt_time: Option<Time>,
 
-    /// The circuit breaker of this account at this target.
+    /// The circuit breaker that this account's plays wait for at this target: its own, or the target's. Absent while it is
+    /// closed, and while nothing waits for the target's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub circuit_breaker: Option<BreakerStatus>,
+
+    /// Whose circuit breaker keeps plays from this target; absent while none does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub circuit_breaker_of: Option<BreakerOwner>,
 
     /// What happened last and what to do, for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub message: Option<String>,
+}
+
+/// Whose circuit breaker it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum BreakerOwner {
+    /// This account's own: deliveries of others may succeed.
+    Account,
+    /// The target's: nobody delivers there.
+    Target,
 }
 
 /// Whether somebody else scrobbles the same plays.

@@ -186,6 +186,44 @@ pub struct SpotifyAppStatus {
     /// The client credentials that Spotify refuses (`invalid_client`): which they are, not what. Absent while it refuses none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused_client: Option<RefusedClientStatus>,
+
+    /// What is wrong with the notification webhook, as the last notice showed. Absent while nothing is known to be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notifications: Option<NotificationWebhookStatus>,
+}
+
+/// What is wrong with the notification webhook. Accounts are served all the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NotificationWebhookStatus {
+    /// Failing or Gone.
+    pub state: NotificationWebhookState,
+
+    /// Why, a word of the documented table.
+    #[schemars(length(min = 1, max = 64))]
+    pub reason: String,
+
+    /// What is wrong and what to do.
+    #[schemars(length(max = 1024))]
+    pub message: String,
+
+    /// Since when it is in this state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since_time: Option<Time>,
+
+    /// The app's `metadata.generation` that this speaks of: with another spec the webhook is told again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub observed_generation: Option<i64>,
+}
+
+/// What becomes of notices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum NotificationWebhookState {
+    /// The last one did not arrive; each is tried a few times.
+    Failing,
+    /// The webhook answered 410 and is told nothing until the spec changes.
+    Gone,
 }
 
 /// Which client credentials Spotify refuses; other ones are tried as soon as they are seen.

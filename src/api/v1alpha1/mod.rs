@@ -7,6 +7,7 @@
 #![allow(clippy::duplicated_attributes, reason = "printer columns of one kind have types and priorities in common")]
 
 mod account;
+mod account_request_status;
 mod account_status;
 mod account_target_status;
 mod app;
@@ -19,13 +20,15 @@ mod schema;
 mod target;
 
 pub use account::{AccountTarget, SpotifyAccount, SpotifyAccountSpec, SyncPolicy};
+pub use account_request_status::RequestStatus;
 pub use account_status::{
     AuthorizationFlow, AuthorizationStatus, FailureStatus, FailureType, HistoryEntry, HistoryOutcome, MembershipStatus,
     NotificationStatus, SpotifyAccountStatus, SyncStatus, TokenStatus,
 };
-pub use account_target_status::{AccountTargetStatus, ForeignScrobbler, TargetState};
+pub use account_target_status::{AccountTargetStatus, BreakerOwner, ForeignScrobbler, TargetState};
 pub use app::{
-    Notifications, Quota, QuotaHour, QuotaStatus, RefusedClientStatus, SpotifyApp, SpotifyAppSpec, SpotifyAppStatus,
+    NotificationWebhookState, NotificationWebhookStatus, Notifications, Quota, QuotaHour, QuotaStatus,
+    RefusedClientStatus, SpotifyApp, SpotifyAppSpec, SpotifyAppStatus,
 };
 pub use breaker::{
     AppCircuitBreaker, BreakerLimits, BreakerState, BreakerStatus, RateLimitStatus, TargetCircuitBreaker,

@@ -306,7 +306,13 @@ pub struct ScrobbleTargetStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate_limit: Option<RateLimitStatus>,
 
-    /// The target's circuit breaker.
+    /// The target's circuit breaker; absent while it is closed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub circuit_breaker: Option<BreakerStatus>,
+
+    /// Names the spec and the versions of the target's own Secrets with which the breaker opened: with others, one request
+    /// probes at once. Opaque.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub failing_version: Option<String>,
 }

@@ -47,7 +47,8 @@ pub(super) const CLUSTER: Facts =
     Facts { remedy: "nothing: the operator tries again; if it lasts, check the API server", ..NETWORK };
 /// Spotify asks to be left alone.
 pub(super) const ASKED: Facts = Facts {
-    counts: Counts::Nowhere,
+    owner: Owner::App,
+    counts: Counts::App,
     retry: Retry::AtItsTime,
     reason: Reason::RateLimited,
     failure_type: FailureType::RateLimited,

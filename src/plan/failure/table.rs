@@ -112,6 +112,10 @@ failures! {
         Facts { reason: Reason::QuotaExceeded, event: EventType::Warning,
             remedy: "nothing: the operator waits for the quota to be renewed; set `quota.dailyCalls` of the app below it",
             ..ASKED };
+    AppAway:
+        "Spotify: no usable answer to several accounts of one app in a row." =>
+        Facts { owner: Owner::App, counts: Counts::App, retry: Retry::AtItsTime,
+            remedy: "nothing: one request in 15 minutes probes, and all accounts go on once it is answered", ..PASSING };
     ApiBusy:
         "Web API: another error, with `Retry-After`." =>
         BUSY;
@@ -192,7 +196,7 @@ failures! {
             remedy: "write it as https://host/path", ..CONFIGURED };
     NoSeatLeft:
         "The plan has no seat left, and no plan to fall back to." =>
-        Facts { owner: Owner::Operator, reason: Reason::NoSeatLeft,
+        Facts { owner: Owner::Operator, reason: Reason::NoSeatLeft, condition: ConditionType::Synced,
             remedy: "raise `seats`, free one, or name a `fallback`", ..CONFIGURED };
     DuplicateListener:
         "An older account delivers the same listener's plays to the target with the same credentials." =>

@@ -11,7 +11,7 @@ use crate::plan::token::known_authorization;
 pub struct Announcement {
     /// `Warning` rather than `Normal`.
     pub warning: bool,
-    /// One word of the closed set of reasons.
+    /// One word of the closed set of reasons, or `SeatGranted`.
     pub reason: String,
     /// For people.
     pub note: String,

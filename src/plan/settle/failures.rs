@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::Verdict;
 use crate::api::condition::{Reason, whole_seconds};
 use crate::api::v1alpha1::{
-    BreakerLimits, FailureStatus, HistoryEntry, HistoryOutcome, SpotifyAccount, SpotifyAccountStatus,
+    BreakerLimits, FailureStatus, HistoryEntry, HistoryOutcome, SpotifyAccount, SpotifyAccountStatus, SpotifyApp,
 };
 use crate::plan::breaker;
 use crate::plan::failure::Counts;
@@ -102,7 +102,7 @@ fn wrong(
     fail(status, problem, consecutive, next, now);
 }
 
-fn fail(
+pub(super) fn fail(
     status: &mut SpotifyAccountStatus,
     problem: &Problem,
     consecutive: i32,
@@ -121,7 +121,12 @@ fn fail(
 
 /// Upstream and network trouble are probed every 15 minutes at the latest.
 fn limits(observed: &Observed) -> BreakerLimits {
-    let limits = reference::app(observed).map(|app| BreakerLimits::from(&app.spec.circuit_breaker));
+    limits_by(reference::app(observed).ok())
+}
+
+/// The same by the app, if it is known.
+pub(super) fn limits_by(app: Option<&SpotifyApp>) -> BreakerLimits {
+    let limits = app.map(|app| BreakerLimits::from(&app.spec.circuit_breaker));
     let limits = limits.unwrap_or(BreakerLimits {
         failure_threshold: 5,
         probe_after: jiff::SignedDuration::from_mins(15),
@@ -136,7 +141,7 @@ fn limits(observed: &Observed) -> BreakerLimits {
 }
 
 /// The next attempt is never shown earlier than it is made.
-pub(super) fn round_up(time: Timestamp) -> k8s_openapi::apimachinery::pkg::apis::meta::v1::Time {
+pub(in crate::plan) fn round_up(time: Timestamp) -> k8s_openapi::apimachinery::pkg::apis::meta::v1::Time {
     whole_seconds(time.saturating_add(jiff::SignedDuration::from_millis(999)).unwrap_or(time))
 }
 

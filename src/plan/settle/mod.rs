@@ -6,6 +6,7 @@ mod books;
 mod conditions;
 pub(super) mod expiry;
 mod failures;
+mod panicked;
 mod targets;
 mod verdict;
 
@@ -20,7 +21,7 @@ use super::pace::Rhythm;
 use super::problem::Problem;
 use super::schedule::{self, Due};
 use super::step::{Progress, RefreshOutcome};
-use super::{breaker, client, delivery, gap, open, refresh, token};
+use super::{breaker, client, delivery, gap, notification, open, refresh, request, seating, token};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::api::condition::whole_seconds;
@@ -28,9 +29,12 @@ use crate::api::v1alpha1::{GoDuration, SpotifyAccount, SpotifyAccountStatus, Syn
 use crate::domain::answer::ApiAnswer;
 use crate::domain::ledger::Ledger;
 use crate::domain::ledger_codec;
+use crate::domain::notice::Notice;
 use crate::domain::play::{Heard, Page};
 pub use announcements::Announcement;
 pub(in crate::plan) use authorization::AUTHORIZATION_LIFE;
+pub(in crate::plan) use failures::round_up;
+pub use panicked::{panicked, rest};
 pub use verdict::Verdict;
 
 /// What a pass comes to.
@@ -42,6 +46,8 @@ pub struct Settled {
     pub worth_writing: bool,
     /// The Events to publish once the status is written.
     pub announcements: Vec<Announcement>,
+    /// What to tell the app's notification webhook once the status is written.
+    pub notice: Option<Notice>,
     /// When to look again, from now.
     pub requeue: SignedDuration,
     /// Somebody else has the token: the wait is [`contended_wait`] of real time instead, as claims are.
@@ -59,6 +65,7 @@ impl Settled {
             status,
             worth_writing: true,
             announcements: Vec::new(),
+            notice: None,
             requeue: SignedDuration::ZERO,
             contended: false,
             plays_wait: false,
@@ -93,13 +100,17 @@ pub fn settle(account: &SpotifyAccount, observed: &Observed, progress: &Progress
     if seen {
         status.observed_generation = account.metadata.generation;
         if let Some(requested) = schedule::requested(account) {
-            status.last_handled_reconcile_at = Some(requested.clone());
+            status.last_handled_reconcile_at = Some(requested.to_owned());
+            if !account.spec.suspend {
+                request::grant(&mut status, now);
+            }
         }
     }
     if authorization::is_taken_up(&before, observed, progress) {
         status.failures = None;
         status.circuit_breaker = None;
     }
+    seating::settle(&mut status, observed);
     authorization::settle(&mut status, observed, progress, now);
     let keeping = settle_sync(&mut status, account, observed, progress, now);
     if verdict == Verdict::Suspended {
@@ -116,6 +127,7 @@ pub fn settle(account: &SpotifyAccount, observed: &Observed, progress: &Progress
     let token = progress.token_view(observed.token.as_ref());
     let is_in_use = token.is_none_or(|token| token::is_known(&status, token));
     conditions::expiry(&mut status, account, observed, is_in_use, seen, now);
+    let notice = notification::settle(&mut status, &before, account, observed, now);
     let observed =
         Observed { last_read: progress.read_time.or(observed.last_read), token: token.cloned(), ..observed.clone() };
     let settled = SpotifyAccount { status: Some(status.clone()), ..account.clone() };
@@ -125,6 +137,7 @@ pub fn settle(account: &SpotifyAccount, observed: &Observed, progress: &Progress
     let mut announcements = announcements::between(&before, &status);
     announcements.extend(announcements::gap(&before, &status));
     announcements.extend(announcements::put_back(&before, &status, &account.spec.token_secret_ref.name));
+    announcements.extend(seating::announcements(&before, &status, &observed));
     if account.spec.suspend && schedule::requested(account).is_some() {
         announcements.push(announcements::refused_while_suspended());
     }
@@ -134,8 +147,11 @@ pub fn settle(account: &SpotifyAccount, observed: &Observed, progress: &Progress
         progress.refresh,
         Some(RefreshOutcome::Claimed { .. } | RefreshOutcome::Conflict | RefreshOutcome::Superseded)
     );
+    let held =
+        progress.held_until.filter(|until| *until > now).map(|until| until.duration_since(now).max(SHORTEST_SLEEP));
     let requeue = match (&progress.refresh, progress.due) {
         _ if contended => FIRST_CONTENDED_WAIT,
+        _ if held.is_some() => held.unwrap_or(SHORTEST_SLEEP),
         // The read comes in its slot, whatever another account's exchange tells.
         (Some(RefreshOutcome::ClientAsked), Some(Due::Refresh(time))) => {
             client::TELLING.min(refresh::read_after(time).duration_since(now)).max(SHORTEST_SLEEP)
@@ -143,7 +159,7 @@ pub fn settle(account: &SpotifyAccount, observed: &Observed, progress: &Progress
         (Some(RefreshOutcome::ClientAsked), _) => client::TELLING,
         _ => requeue(&settled, &observed, now),
     };
-    Settled { status, worth_writing, announcements, requeue, contended, plays_wait, keeping }
+    Settled { status, worth_writing, announcements, notice, requeue, contended, plays_wait, keeping }
 }
 
 /// The status of an account on its first visit, before anything is known.
@@ -159,6 +175,15 @@ pub fn unreadable(generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
         "the object was written for another version of the schema: upgrade the operator or correct the object"
             .to_owned(),
     );
+    let mut conditions = Vec::new();
+    super::app::ready(&mut conditions, generation, Some(&problem), "", now);
+    conditions
+}
+
+/// The conditions of an object of another kind, after a pass over it panicked at `place`.
+pub fn faulty(generation: Option<i64>, place: &str, now: Timestamp) -> Vec<Condition> {
+    let message = format!("a fault of the operator at {place}; the operator tries again by itself; please report it");
+    let problem = Problem::of(Failure::PassPanicked, message);
     let mut conditions = Vec::new();
     super::app::ready(&mut conditions, generation, Some(&problem), "", now);
     conditions
@@ -239,7 +264,7 @@ fn settle_sync(
         Keeping { before: Arc::new(journal), after: Arc::new(after) }
     });
     if retries {
-        status.last_handled_retry_at = schedule::retry_requested(account).cloned();
+        status.last_handled_retry_at = schedule::retry_requested(account).map(str::to_owned);
     }
     ledger.prune();
     let rhythm = Rhythm::new(account, observed, &ledger, gap::told_until(&sync));
@@ -305,7 +330,8 @@ fn requeue(account: &SpotifyAccount, observed: &Observed, now: Timestamp) -> Sig
     let warning = account.status.as_ref().and_then(|status| expiry::next_warning(status, now));
     // What `Synced` tells of a gap is over then.
     let gap = status.and_then(|status| gap::told_until(status.sync.as_ref()?)).filter(|end| *end > now);
-    let next = wake.into_iter().chain(patience).chain(warning).chain(gap).min().unwrap_or(Timestamp::MAX);
+    let notice = account.status.as_ref().and_then(|status| notification::next(status, account, observed));
+    let next = wake.into_iter().chain(patience).chain(warning).chain(gap).chain(notice).min().unwrap_or(Timestamp::MAX);
     next.duration_since(now).clamp(SHORTEST_SLEEP, LONGEST_SLEEP)
 }
 

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::failures::round_up;
 use crate::api::condition::{Reason, whole_seconds};
 use crate::api::v1alpha1::{
-    AccountTarget, AccountTargetStatus, BreakerLimits, ForeignScrobbler, ScrobbleTarget, SpotifyAccount,
+    AccountTarget, AccountTargetStatus, BreakerLimits, BreakerOwner, ForeignScrobbler, ScrobbleTarget, SpotifyAccount,
     SpotifyAccountStatus, TargetState,
 };
 use crate::domain::answer::{Delivery, Submission, Trouble};
@@ -16,7 +16,7 @@ use crate::plan::observed::{Observed, TargetEntry};
 use crate::plan::pace::Bounds;
 use crate::plan::problem::Problem;
 use crate::plan::step::{Progress, SecretTrouble, TargetProgress};
-use crate::plan::{breaker, failure, foreign, reference, schedule};
+use crate::plan::{breaker, failure, foreign, reference, schedule, target_hold};
 
 /// How long a target is left alone where a listener's day is full.
 const DAILY_LIMIT_WAIT: SignedDuration = SignedDuration::from_hours(24);
@@ -85,7 +85,13 @@ fn settle_one(
     if let Some(Err(SecretTrouble::Cluster)) = &progress.journal {
         return postpone(state, now);
     }
-    if let Some(answer) = progress.checks.get(&entry.entry) {
+    let uid = account.metadata.uid.as_deref().unwrap_or_default();
+    if target_hold::is_released(state, uid, entry, observed, progress, now) {
+        clear(state);
+    }
+    if let Some(answer) = progress.checks.get(&entry.entry)
+        && !target_hold::is_the_targets(state, answer, found)
+    {
         checked(state, answer, entry, found, now);
     }
     let surveyed = match progress.surveys.get(&entry.entry) {
@@ -111,6 +117,8 @@ fn settle_one(
         None if renewed && is_refused(state) => state.next_attempt_time = None,
         None if foreign::is_told(state) && !held => clear(state),
         None => {}
+        // It counts for the target as a whole.
+        Some(answer) if target_hold::is_the_targets(state, &answer, found) => {}
         Some(answer) => answered(state, &answer, account, observed, entry, found, now),
     }
     if held {
@@ -120,6 +128,7 @@ fn settle_one(
         let next = state.next_attempt_time.as_ref().map_or(until, |next| next.0.max(until));
         state.next_attempt_time = Some(round_up(next));
     }
+    target_hold::tell(state, entry, uid, now);
 }
 
 /// What the last answer of a target means for it.
@@ -251,6 +260,7 @@ fn clear(state: &mut AccountTargetStatus) {
     state.consecutive_failures = 0;
     state.next_attempt_time = None;
     state.circuit_breaker = None;
+    state.circuit_breaker_of = None;
 }
 
 fn blame(state: &mut AccountTargetStatus, problem: &Problem) {
@@ -258,11 +268,13 @@ fn blame(state: &mut AccountTargetStatus, problem: &Problem) {
     state.reason = Some(problem.reason.as_str().to_owned());
     state.message = Some(problem.message.clone());
     state.next_attempt_time = None;
+    target_hold::release(state);
 }
 
 /// The cluster did not answer: nobody's fault, and soon tried again. What was known before stays known.
 fn postpone(state: &mut AccountTargetStatus, now: Timestamp) {
-    if state.state == TargetState::Healthy || is_postponed(state) {
+    if state.state == TargetState::Healthy || is_postponed(state) || target_hold::is_held(Some(state)) {
+        target_hold::release(state);
         state.state = TargetState::Failing;
         state.reason = Some(Failure::TargetSecretUnread.facts().reason.into());
         state.message = Some("its Secret could not be read: the API server does not answer".to_owned());
@@ -342,6 +354,7 @@ fn fail(
         None => Some(whole_seconds(now + breaker::wait_after(failures, longest))),
     };
     state.next_attempt_time = next;
+    state.circuit_breaker_of = opened.as_ref().map(|_| BreakerOwner::Account);
     state.circuit_breaker = opened;
 }
 
@@ -356,7 +369,9 @@ fn problem_of(state: &AccountTargetStatus) -> Option<Problem> {
     match state.state {
         TargetState::Healthy => None,
         TargetState::Failing if passes => None,
-        TargetState::CircuitOpen if passes => Some(Problem::of(Failure::TargetTrouble, message)),
+        TargetState::CircuitOpen if passes || target_hold::is_held(Some(state)) => {
+            Some(Problem::of(Failure::TargetTrouble, message))
+        }
         _ => Some(Problem::target(reason, message)),
     }
 }

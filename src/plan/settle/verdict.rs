@@ -17,7 +17,7 @@ use crate::plan::schedule::Due;
 use crate::plan::sign_in;
 use crate::plan::step::{Progress, RefreshOutcome, SecretTrouble};
 use crate::plan::token::is_known;
-use crate::plan::{client, token};
+use crate::plan::{client, gate, token};
 
 /// What a pass means for the account as a whole.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,8 +46,6 @@ const PROBE_PAUSE: SignedDuration = SignedDuration::from_mins(1);
 /// A token that Spotify refuses with words about the app, whose keys it accepts from others, is tried again after this.
 const ODD_PROBE: SignedDuration = SignedDuration::from_mins(15);
 /// How long Spotify is left alone that asks to wait and does not say for how long, and where the quota is spent.
-const RATE_WAIT: SignedDuration = SignedDuration::from_secs(30);
-const QUOTA_WAIT: SignedDuration = SignedDuration::from_hours(1);
 
 /// What a pass means.
 pub fn verdict(account: &SpotifyAccount, observed: &Observed, progress: &Progress, now: Timestamp) -> Verdict {
@@ -69,11 +67,13 @@ pub fn verdict(account: &SpotifyAccount, observed: &Observed, progress: &Progres
         })
         .or_else(|| token::contradicting_flow(observed, progress).map(|flow| contradiction(account, observed, flow)))
         .or_else(|| match &progress.page {
-            None => client::to_be_said(account, observed, progress, now),
+            None => client::to_be_said(account, observed, progress, now)
+                .or_else(|| gate::to_be_said(account, observed, progress, now)),
             Some(_) => None,
         })
         .or_else(|| listener(account, progress, now))
         .or_else(|| progress.page.as_ref().and_then(|answer| api("recently-played", answer, now)));
+    let problem = problem.map(|problem| gate::shared(problem, account, observed, progress, now));
     match (problem, &progress.page) {
         (Some(problem), _) => Verdict::Wrong(naming_the_command(problem, account, observed, progress)),
         (None, Some(ApiAnswer::Found(_))) => Verdict::Read,
@@ -265,11 +265,12 @@ fn api<T>(what: &str, answer: &ApiAnswer<T>, now: Timestamp) -> Option<Problem> 
 }
 
 fn asked_to_wait(failure: Failure, what: &str, retry_after: Option<SignedDuration>, now: Timestamp) -> Problem {
-    let (text, unknown) = match failure {
-        Failure::QuotaExceeded => ("the quota of the Spotify developer account is spent", QUOTA_WAIT),
-        _ => ("Spotify asks to wait", RATE_WAIT),
+    let asked = gate::asked(retry_after, failure == Failure::QuotaExceeded);
+    let (text, failure) = match asked.limit {
+        gate::Limit::Quota => ("the quota of the Spotify developer account is spent", Failure::QuotaExceeded),
+        gate::Limit::Rate => ("Spotify asks to wait", failure),
     };
-    let until = after(retry_after.unwrap_or(unknown), now);
+    let until = after(asked.wait, now);
     Problem::of(failure, format!("{text} until {until:.0} ({what})")).until(until)
 }
 

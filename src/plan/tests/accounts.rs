@@ -32,7 +32,7 @@ pub(super) fn hours(number: i64) -> SignedDuration {
 }
 
 /// A new account without targets.
-pub(super) fn account() -> SpotifyAccount {
+pub(in crate::plan) fn account() -> SpotifyAccount {
     let mut account = SpotifyAccount::new("alice", SpotifyAccountSpec::default());
     account.metadata.namespace = Some(NAMESPACE.to_owned());
     account.metadata.uid = Some("0b9f3c9e-0000-4000-8000-000000000001".to_owned());

@@ -48,6 +48,25 @@ fn a_failure_is_said_when_it_shows_and_its_end_too() {
 }
 
 #[test]
+fn a_day_of_mixed_trouble_is_a_handful_of_events_and_its_end_is_one() {
+    let mut world = reading();
+    said(&mut world);
+    let troubles = [Trouble::Timeout, Trouble::Status(500), Trouble::Cut, Trouble::Status(503), Trouble::Unreachable];
+    let mut failures = 0;
+    let end = world.now + hours(24);
+    while world.now < end {
+        world.pages.then = ApiAnswer::Failed(troubles[failures % troubles.len()].clone());
+        world.run_for(minutes(3));
+        failures = world.reads();
+    }
+    assert!(failures > 90, "{failures}");
+    assert_eq!(said(&mut world), ["Warning CircuitOpen"], "one for {failures} failures");
+    world.pages.then = ApiAnswer::Found(Arc::default());
+    world.run_for(hours(24));
+    assert_eq!(said(&mut world), ["Normal Succeeded"]);
+}
+
+#[test]
 fn trouble_that_is_passed_over_is_not_said() {
     let mut world = reading();
     said(&mut world);

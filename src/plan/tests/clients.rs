@@ -164,7 +164,7 @@ fn what_the_app_says() {
     assert_eq!(says(&closed, ConditionType::Stalled), "True ClientCredentialsInvalid");
     assert_eq!(says(&closed, ConditionType::CircuitOpen), "True CircuitOpen");
     assert_eq!((Standing::of(&closed), status.accounts), (refused.clone(), 7));
-    let told = apps::announcement(&app().status.unwrap_or_default(), &status).unwrap();
+    let told = apps::announcement(&[], &status.conditions).unwrap();
     assert!(told.warning && told.note.contains("key client-secret of Secret spotify-app"), "{told:?}");
 
     let gone = SecretTrouble::NotFound { secret: ObjectName::new("music", "spotify-app") };
@@ -177,7 +177,7 @@ fn what_the_app_says() {
     let open = SpotifyApp { status: Some(apps::settle(&closed, &Ok(()), &Standing::default(), 7, start())), ..app() };
     assert_eq!(says(&open, ConditionType::Ready), "True Succeeded");
     assert_eq!(says(&open, ConditionType::Stalled) + &says(&open, ConditionType::CircuitOpen), "");
-    assert!(!apps::announcement(&status, &open.status.unwrap()).unwrap().warning);
+    assert!(!apps::announcement(&status.conditions, &open.status.unwrap().conditions).unwrap().warning);
 }
 
 #[test]

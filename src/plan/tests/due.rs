@@ -11,6 +11,7 @@ use crate::api::v1alpha1::{SpotifyAccount, TargetState};
 use crate::domain::name::ObjectName;
 use crate::plan::observed::JournalView;
 use crate::plan::schedule::{self, Due};
+use crate::plan::seating::Seating;
 use crate::plan::slot;
 use crate::plan::{Lookup, Observed};
 
@@ -51,7 +52,8 @@ fn nothing_is_due_while_the_spec_or_an_object_forbids_it() {
     assert_eq!(due(&account, &of(&|observed| observed.token_secret_holder = Some(holder.clone()))), Due::Never);
     let mut planned = account.clone().requesting("now");
     planned.spec.plan = Some("free".to_owned());
-    assert_eq!(due(&planned, &of(&|observed| observed.plan = Some(Lookup::Missing))), Due::Never);
+    let refused = Seating::Refused { plan: "free".to_owned() };
+    assert_eq!(due(&planned, &of(&|observed| observed.seating = refused.clone())), Due::Never);
     assert_eq!(schedule::wake(&account.suspended(), &observed, start()), None);
 }
 
@@ -83,7 +85,7 @@ fn a_request_is_answered_once() {
     assert_eq!(schedule::requested(&account), None);
     assert!(matches!(due(&account, &observed), Due::Read(next) if next > start()));
     let account = account.requesting("again");
-    assert_eq!(schedule::requested(&account).map(String::as_str), Some("again"));
+    assert_eq!(schedule::requested(&account), Some("again"));
     assert_eq!(due(&account, &observed), Due::Read(start()));
 }
 

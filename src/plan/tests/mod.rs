@@ -1,6 +1,6 @@
 //! The decisions, proved without a cluster, a network or a clock.
 
-mod accounts;
+pub(in crate::plan) mod accounts;
 mod announcements;
 mod authorization;
 mod clients;
@@ -13,15 +13,20 @@ mod failures;
 mod gaps;
 mod lineage;
 mod listeners;
+mod notifications;
 pub(in crate::plan) mod observations;
 mod once;
 mod paces;
+mod panics;
 mod passes;
 mod plays;
 mod random;
 mod references;
 mod refreshes;
 mod refused_tokens;
+mod seatings;
+mod seats;
+mod standings;
 mod states;
 mod stops;
 mod times;

@@ -8,9 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::accounts::{AUTHORIZATION, NAMESPACE, minutes, seconds, start};
 use crate::api::condition::whole_seconds;
 use crate::api::v1alpha1::{
-    AllowedNamespaces, BreakerState, BreakerStatus, GoDuration, PlayTimestamp, ScrobblePlan, ScrobblePlanSpec,
-    ScrobbleTarget, ScrobbleTargetSpec, SecretKeyReference, SpotifyAccount, SpotifyApp, SpotifyAppSpec,
-    TargetCircuitBreaker, TargetType, Webhook,
+    AllowedNamespaces, BreakerState, BreakerStatus, PlayTimestamp, ScrobbleTarget, ScrobbleTargetSpec,
+    SecretKeyReference, SpotifyAccount, SpotifyApp, SpotifyAppSpec, TargetCircuitBreaker, TargetType, Webhook,
 };
 use crate::domain::answer::ApiAnswer;
 use crate::domain::journal::{self, Journal};
@@ -19,7 +18,8 @@ use crate::domain::listener::Listener;
 use crate::domain::name::ObjectName;
 use crate::domain::play::{Heard, Page};
 use crate::plan::client::{ClientVersion, Standing};
-use crate::plan::observed::{ClientView, Duty, JournalView, TargetEntry};
+use crate::plan::observed::{ClientView, Duty, JournalView, TargetEntry, TargetView};
+use crate::plan::seating::{InForce, Seating};
 use crate::plan::step::{Credentials, RefreshOutcome, SecretTrouble};
 use crate::plan::{Lookup, Observed, Progress, Settings, TokenView};
 
@@ -44,7 +44,8 @@ pub(super) fn refused_app(next_probe: Timestamp) -> Lookup<SpotifyApp> {
         next_probe_time: Some(whole_seconds(next_probe)),
         trips: 1,
     };
-    Standing { breaker: Some(breaker), refused: Some((&version).into()) }.write_to(app.status.get_or_insert_default());
+    Standing { breaker: Some(breaker), refused: Some((&version).into()), ..Standing::default() }
+        .write_to(app.status.get_or_insert_default());
     Lookup::Found(Arc::new(app))
 }
 
@@ -84,6 +85,7 @@ pub(super) fn around(account: &SpotifyAccount) -> Observed {
             credentials_id: None,
             holder: None,
             moved_on: false,
+            view: TargetView::default(),
         }
     });
     Observed {
@@ -92,7 +94,7 @@ pub(super) fn around(account: &SpotifyAccount) -> Observed {
         app: Lookup::Found(Arc::new(app())),
         client: ClientView::default(),
         app_name: ObjectName::new(account.spec.app_ref.namespace_or(NAMESPACE), &account.spec.app_ref.name),
-        plan: None,
+        seating: Seating::default(),
         targets: targets.collect(),
         token_secret_holder: None,
         token: None,
@@ -100,7 +102,12 @@ pub(super) fn around(account: &SpotifyAccount) -> Observed {
         waiting_page: None,
         journal: JournalView { journal: Some(Arc::default()), ..JournalView::default() },
         duty: Duty { since: start(), before_until: None },
-        settings: Settings { refresh_buffer: minutes(5), minimum_interval: minutes(5) },
+        settings: Settings {
+            refresh_buffer: minutes(5),
+            minimum_interval: minutes(5),
+            app_requests_per_30s: 60,
+            minimum_request_interval: minutes(1),
+        },
     }
 }
 
@@ -123,7 +130,7 @@ pub(super) fn token(expires_at: Timestamp) -> TokenView {
 pub(super) trait ObservedSentence: Sized {
     fn with_app(self, app: Lookup<SpotifyApp>) -> Self;
     fn with_target_found(self, entry: &str, target: Lookup<ScrobbleTarget>) -> Self;
-    fn with_plan(self, plan: Lookup<ScrobblePlan>) -> Self;
+    fn with_plan_in_force(self, shortest: SignedDuration) -> Self;
     fn with_journal_of(self, entry: &str) -> Self;
     fn with_token(self, token: TokenView) -> Self;
     fn with_token_expiring_in(self, wait: SignedDuration) -> Self;
@@ -156,8 +163,14 @@ impl ObservedSentence for Observed {
         self
     }
 
-    fn with_plan(mut self, plan: Lookup<ScrobblePlan>) -> Self {
-        self.plan = Some(plan);
+    fn with_plan_in_force(mut self, shortest: SignedDuration) -> Self {
+        self.seating = Seating::InForce(InForce {
+            plan: "free".to_owned(),
+            min_interval: shortest,
+            number: None,
+            granted_time: None,
+            full: Vec::new(),
+        });
         self
     }
 
@@ -191,12 +204,6 @@ impl ObservedSentence for Observed {
         self.duty = Duty { since: time, before_until };
         self
     }
-}
-
-/// A plan that admits everybody, with a shortest interval.
-pub(super) fn plan(shortest: SignedDuration) -> Lookup<ScrobblePlan> {
-    let spec = ScrobblePlanSpec { min_interval: GoDuration::from(shortest), ..ScrobblePlanSpec::default() };
-    Lookup::Found(Arc::new(ScrobblePlan::new("free", spec)))
 }
 
 /// A pass that has done nothing yet.

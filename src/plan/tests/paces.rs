@@ -5,7 +5,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::accounts::{AccountSentence, account, hours, minutes, seconds, start};
-use super::observations::{ObservedSentence, around, plan};
+use super::observations::{ObservedSentence, around};
 use crate::domain::ledger::{Identity, Ledger};
 use crate::domain::random::config;
 use crate::plan::pace::{Bounds, Rhythm};
@@ -29,7 +29,7 @@ fn interval(
 ) -> SignedDuration {
     let account = account().reading_every(asked);
     let observed = match shortest {
-        Some(shortest) => around(&account).with_plan(plan(shortest)),
+        Some(shortest) => around(&account).with_plan_in_force(shortest),
         None => around(&account),
     };
     let rhythm = Rhythm::new(&account, &observed, plays, None);

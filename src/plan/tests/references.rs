@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 
-use super::accounts::{AccountSentence, account};
+use super::accounts::{AccountSentence, account, start};
 use super::observations::{ObservedSentence, app, around, target};
 use crate::api::condition::{ConditionType, Reason};
 use crate::api::v1alpha1::{
@@ -14,6 +14,8 @@ use crate::api::v1alpha1::{
 };
 use crate::domain::name::ObjectName;
 use crate::plan::problem::{Problem, blocking};
+use crate::plan::seat::Applicant;
+use crate::plan::seating::{Place, Seating, place};
 use crate::plan::{Lookup, Observed, reference};
 
 fn selector(labels: &[(&str, &str)]) -> LabelSelector {
@@ -194,9 +196,12 @@ fn an_entry_must_fit_its_target() {
 fn a_plan_is_shared_by_all_or_by_a_selector() {
     let mut account = account();
     account.spec.plan = Some("free".to_owned());
-    let of = |plan: Lookup<ScrobblePlan>, labels| {
-        let mut observed = around(&account).with_plan(plan);
-        observed.namespace_labels = labels;
+    let of = |plan: Lookup<ScrobblePlan>, labels: Option<BTreeMap<String, String>>| {
+        let mut observed = around(&account);
+        let applicant = Applicant::of(&account, &ObjectName::new("music", "alice"));
+        let place = place(&account, &applicant, labels.as_ref(), &|_| plan.clone(), start());
+        let Place::Known(seating) = place else { panic!("{place:?}") };
+        observed.seating = seating;
         blocking(&account, &observed).map(|problem| (problem.reason, problem.message))
     };
     let shared = |from, selector| {
@@ -220,7 +225,8 @@ fn a_plan_is_shared_by_all_or_by_a_selector() {
 fn what_blocks_first_is_told_first() {
     let mut account = account();
     account.spec.plan = Some("free".to_owned());
-    let mut observed = around(&account).with_app(Lookup::Missing).with_plan(Lookup::Missing);
+    let mut observed = around(&account).with_app(Lookup::Missing);
+    observed.seating = Seating::Refused { plan: "free".to_owned() };
     assert_eq!(blocking(&account, &observed).unwrap().reason, Reason::ReferenceNotAllowed);
     observed.token_secret_holder = Some(ObjectName::new("music", "older"));
     let held = blocking(&account, &observed).unwrap();

@@ -247,7 +247,7 @@ fn only_an_account_on_schedule_is_refreshed_ahead() {
     let mut app = super::observations::app();
     let breaker = BreakerStatus { next_probe_time: Some(whole_seconds(time + hours(1))), ..BreakerStatus::default() };
     let breaker = Some(BreakerStatus { state: BreakerState::Open, ..breaker });
-    let standing = Standing { breaker, refused: Some((&ClientVersion::default()).into()) };
+    let standing = Standing { breaker, refused: Some((&ClientVersion::default()).into()), ..Standing::default() };
     standing.write_to(app.status.get_or_insert_default());
     let refused = observed.clone().with_app(crate::plan::Lookup::Found(std::sync::Arc::new(app)));
     let due = schedule::due(&account, &refused, time);

@@ -13,6 +13,7 @@ use crate::api::v1alpha1::{SpotifyAccount, SpotifyAccountStatus};
 use crate::domain::answer::{ApiAnswer, Delivery, Submission};
 use crate::domain::journal::Journal;
 use crate::domain::listener::Listener;
+use crate::domain::notice::Notice;
 use crate::domain::play::{Page, Play};
 use crate::plan::observed::{Duty, JournalView};
 use crate::plan::schedule::{self, Due};
@@ -103,6 +104,8 @@ pub(super) struct World {
     pub(super) writes: usize,
     pub(super) journal_writes: usize,
     pub(super) said: Vec<Announcement>,
+    /// What the app's notification webhook is told, and when.
+    pub(super) notices: Vec<(Timestamp, Notice)>,
 }
 
 impl std::fmt::Debug for World {
@@ -143,6 +146,7 @@ impl World {
             writes: 0,
             journal_writes: 0,
             said: Vec::new(),
+            notices: Vec::new(),
         }
     }
 
@@ -323,6 +327,8 @@ impl World {
             self.writes += 1;
             self.said.extend(settled.announcements.clone());
         }
+        assert!(settled.worth_writing || settled.notice.is_none(), "a notice is counted before it is sent");
+        self.notices.extend(settled.notice.clone().map(|notice| (self.now, notice)));
     }
 
     pub(super) fn did(&mut self, deed: Deed) {

@@ -1,0 +1,80 @@
+//! What a panic leaves on its account. It asks for little: whatever panicked may panic again.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Settled, announcements, failures};
+use crate::api::condition::{ConditionStatus, ConditionType, Reason, find_condition, remove_condition, set_condition};
+use crate::api::v1alpha1::{SpotifyAccount, SpotifyAccountStatus, SpotifyApp};
+use crate::plan::failure::Failure;
+use crate::plan::problem::Problem;
+use crate::plan::{breaker, schedule};
+
+/// The longest wait between tries, while the breaker is closed.
+const LONGEST_WAIT: SignedDuration = SignedDuration::from_mins(15);
+
+/// A pass over an account panicked at `place`: it is told, counted, and backed off as any failure that passes by itself.
+/// `app` bounds the account's breaker, if it is known.
+pub fn panicked(account: &SpotifyAccount, app: Option<&SpotifyApp>, place: &str, now: Timestamp) -> Settled {
+    let before = account.status.clone().unwrap_or_default();
+    let mut status = before.clone();
+    // A change of the spec, or a request, was good for this one try.
+    status.observed_generation = account.metadata.generation;
+    if let Some(requested) = schedule::requested(account) {
+        status.last_handled_reconcile_at = Some(requested.to_owned());
+    }
+    let consecutive = status.failures.as_ref().map_or(0, |failures| failures.consecutive).saturating_add(1);
+    let limits = failures::limits_by(app);
+    let opened = breaker::after_failure(status.circuit_breaker.as_ref(), consecutive, limits, now);
+    let interval = status.sync.as_ref().and_then(|sync| sync.interval.as_ref()).map(|interval| interval.duration());
+    let longest = interval.map_or(LONGEST_WAIT, |interval| interval.min(LONGEST_WAIT));
+    let probe = opened.as_ref().and_then(|breaker| breaker.next_probe_time.as_ref()).map(|time| time.0);
+    let next = failures::round_up(probe.unwrap_or_else(|| now + breaker::wait_after(consecutive, longest))).0;
+    let message =
+        format!("a fault of the operator at {place}; the operator tries again at {next:.0}; please report it");
+    let problem = Problem::of(Failure::PassPanicked, message);
+    let is_open = opened.is_some();
+    status.circuit_breaker = opened;
+    failures::fail(&mut status, &problem, consecutive, Some(next), now);
+    conditions(&mut status, account.metadata.generation, &problem, is_open, now);
+    let announcements = announcements::between(&before, &status);
+    Settled { announcements, requeue: next.duration_since(now), ..Settled::plain(status) }
+}
+
+fn conditions(
+    status: &mut SpotifyAccountStatus,
+    generation: Option<i64>,
+    problem: &Problem,
+    is_open: bool,
+    now: Timestamp,
+) {
+    let conditions = &mut status.conditions;
+    for gone in [ConditionType::Stalled, ConditionType::Suspended, ConditionType::Reconciling] {
+        remove_condition(conditions, gone);
+    }
+    if find_condition(conditions, ConditionType::Authorized).is_none() {
+        let unknown = ConditionStatus::Unknown;
+        let message = "not known yet";
+        set_condition(conditions, ConditionType::Authorized, unknown, Reason::Progressing, message, generation, now);
+    }
+    let ready = if is_open { Reason::CircuitOpen } else { problem.reason };
+    for (kind, reason) in [(ConditionType::Ready, ready), (ConditionType::Synced, problem.reason)] {
+        set_condition(conditions, kind, false.into(), reason, &problem.message, generation, now);
+    }
+    if is_open {
+        let message = "too many failures in a row: one request probes at status.circuitBreaker.nextProbeTime";
+        let (kind, reason) = (ConditionType::CircuitOpen, Reason::CircuitOpen);
+        set_condition(conditions, kind, true.into(), reason, message, generation, now);
+    } else {
+        remove_condition(conditions, ConditionType::CircuitOpen);
+    }
+}
+
+/// For how long an account is left alone after a panic: whatever a pass would do may be what panicked. None where it may
+/// be looked at now, be it because somebody asks for it or changed the account.
+pub fn rest(account: &SpotifyAccount, now: Timestamp) -> Option<SignedDuration> {
+    let failures = account.status.as_ref()?.failures.as_ref()?;
+    let panicked = failures.last_reason.as_deref() == Some(Reason::InternalError.as_str());
+    let asked = schedule::requested(account).is_some() || schedule::is_changed(account);
+    let next = failures.next_attempt_time.as_ref().filter(|_| panicked && !asked)?.0;
+    (next > now).then(|| next.duration_since(now))
+}

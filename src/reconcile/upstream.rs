@@ -1,0 +1,129 @@
+//! Asking Spotify for one account: whether it may be asked now, and what its answer says about the app.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::app;
+use super::clients::Clients;
+use super::context::Context;
+use super::limits::Probe;
+use crate::api::v1alpha1::{SpotifyAccount, SpotifyApp};
+use crate::domain::answer::{ApiAnswer, Trouble};
+use crate::plan::gate::{Asked, Limit};
+use crate::plan::outage::Sign;
+use crate::plan::step::RefreshOutcome;
+use crate::plan::{Lookup, Observed, Step, gate, outage};
+
+/// What a pass holds that may ask Spotify.
+#[derive(Default)]
+pub(super) struct Admission {
+    /// Its request is the one that finds out whether Spotify is back.
+    probe: Option<Probe>,
+    entered: bool,
+    paced: bool,
+}
+
+/// Lets a pass ask Spotify, if its steps are to.
+///
+/// # Errors
+/// When it is the account's turn.
+pub(super) fn enter(
+    ctx: &Arc<Context>,
+    account: &SpotifyAccount,
+    observed: &Observed,
+    steps: &[Step],
+    admission: &mut Admission,
+) -> Result<(), Timestamp> {
+    let asks = steps.iter().any(|step| matches!(step, Step::Refresh { .. } | Step::Identify | Step::Read));
+    let calls = steps.iter().any(|step| matches!(step, Step::Identify | Step::Read));
+    let Lookup::Found(app) = &observed.app else { return Ok(()) };
+    let uid = account.metadata.uid.as_deref().unwrap_or_default();
+    if asks && !admission.entered {
+        admission.probe = Clients::approach(ctx, app, uid)?;
+        admission.entered = true;
+    }
+    if calls && !admission.paced {
+        ctx.clients.pace(app, uid, ctx.settings.app_requests_per_30s, ctx.clock.now())?;
+        admission.paced = true;
+    } else if calls {
+        ctx.clients.charge(app, ctx.settings.app_requests_per_30s, ctx.clock.now());
+    }
+    Ok(())
+}
+
+/// Until when Spotify may not be asked for an account, asked right before every request: another account may have met a
+/// limit a moment ago.
+pub(super) fn held_until(ctx: &Context, account: &SpotifyAccount, observed: &Observed) -> Option<Timestamp> {
+    let Lookup::Found(app) = &observed.app else { return None };
+    ctx.clients.held_until(app, account.metadata.uid.as_deref().unwrap_or_default(), ctx.clock.now())
+}
+
+/// Whether an account's request finds out whether Spotify is back: it is one, and not repeated.
+pub(super) fn is_probe(ctx: &Context, account: &SpotifyAccount, observed: &Observed) -> bool {
+    let Lookup::Found(app) = &observed.app else { return false };
+    ctx.clients.is_probing(app, account.metadata.uid.as_deref().unwrap_or_default())
+}
+
+/// Counts one more call of a pass that was let through.
+pub(super) fn charge(ctx: &Context, observed: &Observed) {
+    if let Lookup::Found(app) = &observed.app {
+        ctx.clients.charge(app, ctx.settings.app_requests_per_30s, ctx.clock.now());
+    }
+}
+
+/// Notes what the end of an exchange says about the app.
+pub(super) async fn exchanged(ctx: &Context, account: &SpotifyAccount, observed: &Observed, outcome: &RefreshOutcome) {
+    let asked = match outcome {
+        RefreshOutcome::RateLimited { retry_after } => Some(gate::asked(*retry_after, false)),
+        RefreshOutcome::Failed(Trouble::Busy { retry_after, .. }) => {
+            Some(Asked { limit: Limit::Rate, wait: *retry_after })
+        }
+        _ => None,
+    };
+    note(ctx, account, observed, outage::sign_of_exchange(outcome), asked).await;
+}
+
+/// Notes what an answer of the Web API says about the app.
+pub(super) async fn answered<T>(ctx: &Context, account: &SpotifyAccount, observed: &Observed, answer: &ApiAnswer<T>) {
+    let asked = match answer {
+        ApiAnswer::RateLimited { retry_after, quota } => Some(gate::asked(*retry_after, *quota)),
+        ApiAnswer::Failed(Trouble::Busy { retry_after, .. }) => Some(Asked { limit: Limit::Rate, wait: *retry_after }),
+        _ => None,
+    };
+    let sign = outage::sign_of_answer(answer);
+    note(ctx, account, observed, sign, asked).await;
+}
+
+async fn note(ctx: &Context, account: &SpotifyAccount, observed: &Observed, sign: Sign, asked: Option<Asked>) {
+    let Lookup::Found(app) = &observed.app else { return };
+    let uid = account.metadata.uid.as_deref().unwrap_or_default();
+    let now = ctx.clock.now();
+    let rate = ctx.settings.app_requests_per_30s;
+    let mut changed: Vec<_> =
+        ctx.clients.heard(app, uid, sign, asked, rate, now).then(|| app.clone()).into_iter().collect();
+    if let Some(asked) = asked.filter(|asked| asked.limit == Limit::Quota) {
+        for other in group(ctx, app).into_iter().filter(|other| other.metadata.uid != app.metadata.uid) {
+            if ctx.clients.heard(&other, uid, Sign::None, Some(asked), rate, now) {
+                changed.push(other);
+            }
+        }
+    }
+    for app in changed {
+        // Before anybody goes on: a process that ends in a moment forgets nothing. The app's own pass makes up for a
+        // write that fails.
+        if let Err(error) = app::tell_standing(ctx, &app::name(&app)).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "what is known of the app is not written yet");
+        }
+        ctx.clients.tell_limit(&app);
+    }
+}
+
+/// The apps that share a developer account's quota with an app, as far as they say so, and the app itself.
+pub(super) fn group(ctx: &Context, app: &SpotifyApp) -> Vec<Arc<SpotifyApp>> {
+    let group = app.spec.quota.group.as_ref();
+    ctx.catalogue.apps(&|other| {
+        let shares = group.is_some() && group == other.spec.quota.group.as_ref();
+        other.metadata.uid == app.metadata.uid || (shares && app.metadata.namespace == other.metadata.namespace)
+    })
+}
