@@ -2,7 +2,9 @@
 
 use jiff::Timestamp;
 
+use super::budget::Shortfall;
 use super::client::{self, Standing};
+use super::failure::Failure;
 use super::gate;
 use super::notification;
 use super::problem::Problem;
@@ -12,20 +14,24 @@ use crate::api::condition::{ConditionType, Reason, find_condition, remove_condit
 use crate::api::v1alpha1::{BreakerState, SpotifyApp, SpotifyAppStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-/// The status of an app, from how its client secret was found, what Spotify says about it, and how many accounts refer to
-/// the app.
+/// The status of an app, from how its client secret was found, what Spotify says about it, how many accounts refer to the
+/// app, and what its call budget cannot give.
 pub fn settle(
     app: &SpotifyApp,
     secret: &Result<(), SecretTrouble>,
     standing: &Standing,
     accounts: i32,
+    shortfall: Option<&Shortfall>,
     now: Timestamp,
 ) -> SpotifyAppStatus {
     let mut status = app.status.clone().unwrap_or_default();
     let refused = standing.refused.as_ref().map(|_| client::problem_of_app(app));
     let problem = match (secret, refused) {
         (Ok(()) | Err(SecretTrouble::Cluster), Some(refused)) => Some(refused),
-        (Ok(()), None) => notification::problem(app).or_else(|| gate::problem_of_app(standing, now)),
+        // What a human must mend comes before what passes by itself.
+        (Ok(()), None) => notification::problem(app)
+            .or_else(|| gate::problem_of_app(standing, now))
+            .or_else(|| shortfall.map(short_of_calls)),
         (Err(trouble), _) => Some(Problem::secret("the client secret, Secret", trouble)),
     };
     let generation = app.metadata.generation;
@@ -42,6 +48,12 @@ pub fn settle(
     status.observed_generation = generation;
     status.accounts = accounts;
     status
+}
+
+/// The app cannot make the calls that its accounts wish for, or need.
+fn short_of_calls(shortfall: &Shortfall) -> Problem {
+    let failure = if shortfall.loses() { Failure::BudgetLosing } else { Failure::BudgetShort };
+    Problem::of(failure, shortfall.message())
 }
 
 /// What changed between the conditions of two statuses of an app or a target that people should hear of.

@@ -8,6 +8,7 @@ pub mod app;
 pub mod attempt;
 pub mod batch;
 pub mod breaker;
+pub mod budget;
 pub mod claim;
 pub mod client;
 pub mod delivery;

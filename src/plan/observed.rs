@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::budget::Portion;
 use super::seating::Seating;
 use super::step::SecretTrouble;
 use crate::api::v1alpha1::{ScrobbleTarget, SpotifyApp};
@@ -172,4 +173,8 @@ pub struct Observed {
     pub duty: Duty,
     /// The operator's own bounds.
     pub settings: Settings,
+    /// What the call budget of the app's quota group leaves of the account's reads.
+    pub portion: Portion,
+    /// Whether that budget is too small for what the accounts of the group wish.
+    pub short_of_calls: bool,
 }

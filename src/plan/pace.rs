@@ -10,6 +10,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::budget::Portion;
 use super::observed::Observed;
 use super::{delivery, gap, slot};
 use crate::api::v1alpha1::{SpotifyAccount, SpotifyAccountStatus};
@@ -47,15 +48,20 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// The bounds of an account. Whatever else stretches the time between reads, as a budget does, raises both here.
+    /// The bounds of an account. A budget that stretches the time between reads does so with these slots ([`Portion`]).
     pub fn of(account: &SpotifyAccount, observed: &Observed) -> Self {
         let plan = observed.seating.in_force().map_or(SignedDuration::ZERO, |plan| plan.min_interval);
-        let shortest = observed.settings.minimum_interval.max(plan).max(SignedDuration::from_secs(1));
+        Self::within(account, observed.settings.minimum_interval, plan)
+    }
+
+    /// The bounds of an account by what the operator and the plan in force allow.
+    pub fn within(account: &SpotifyAccount, operator: SignedDuration, plan: SignedDuration) -> Self {
+        let shortest = operator.max(plan).max(SignedDuration::from_secs(1));
         Self { longest: account.spec.sync.interval.duration().max(shortest), shortest }
     }
 
     /// Into how many parts the longest may be cut: each number divides the next, the first is one.
-    fn parts(self) -> Vec<i64> {
+    pub(super) fn parts(self) -> Vec<i64> {
         let longest = milliseconds(self.longest);
         let most = (longest / milliseconds(self.shortest)).max(1);
         // After a gap even the quickest are read at twice their rate, where that is allowed.
@@ -90,6 +96,8 @@ pub struct Rhythm {
     plays: Vec<i64>,
     /// Until when a gap shortens the interval.
     hurried_until: Option<Timestamp>,
+    /// What a call budget leaves.
+    portion: Portion,
 }
 
 impl Rhythm {
@@ -108,23 +116,39 @@ impl Rhythm {
     ) -> Self {
         let uid = account.metadata.uid.as_deref().unwrap_or_default();
         let plays = ledger.rows.iter().map(|row| row.played_ms).collect();
-        Self::within(uid, Bounds::of(account, observed), plays, hurried_until)
+        Self::within(uid, Bounds::of(account, observed), plays, hurried_until).held_to(observed.portion)
     }
 
     /// The rhythm within bounds; play times are in milliseconds, oldest first.
     pub(super) fn within(uid: &str, bounds: Bounds, plays: Vec<i64>, hurried_until: Option<Timestamp>) -> Self {
-        Self { uid: uid.to_owned(), longest: bounds.longest, parts: bounds.parts(), plays, hurried_until }
+        let portion = Portion::default();
+        Self { uid: uid.to_owned(), longest: bounds.longest, parts: bounds.parts(), plays, hurried_until, portion }
+    }
+
+    /// The rhythm that a call budget leaves of this one.
+    pub(super) fn held_to(self, portion: Portion) -> Self {
+        Self { portion, ..self }
+    }
+
+    /// Since when the budget admits the slots that it does; none where it always has.
+    pub(super) fn admitted_since(&self) -> Option<Timestamp> {
+        self.portion.since
     }
 
     /// The interval in force at a time, which is that of the last read, or any time between it and the next.
     pub fn interval_at(&self, time: Timestamp) -> SignedDuration {
-        let part = self.part_at(time);
-        SignedDuration::from_millis(milliseconds(self.longest) / part)
+        match self.portion.level {
+            Some(level) => level.interval(self.longest),
+            None => SignedDuration::from_millis(milliseconds(self.longest) / self.part_at(time)),
+        }
     }
 
     /// The first slot after a time.
     pub fn next_after(&self, time: Timestamp) -> Timestamp {
-        slot::part_after(&self.uid, self.longest, self.part_at(time), time)
+        match self.portion.level {
+            Some(level) => level.next_after(&self.uid, self.longest, time),
+            None => slot::part_after(&self.uid, self.longest, self.part_at(time), time),
+        }
     }
 
     /// The first slot at a time or after it.
@@ -141,7 +165,7 @@ impl Rhythm {
     ///
     /// With what is stored, the pace only slows down as time passes. So a slot's choice holds until the next slot, and
     /// whoever asks in between finds the same one.
-    fn part_at(&self, time: Timestamp) -> i64 {
+    pub(super) fn part_at(&self, time: Timestamp) -> i64 {
         let chose_it = |part: &&i64| {
             let slot = slot::part_until(&self.uid, self.longest, **part, time);
             self.chosen_at(slot) >= **part

@@ -24,8 +24,11 @@ const LONG_ABSENCE: SignedDuration = SignedDuration::from_mins(5);
 /// steady one. After a short absence it is made up before 50 plays could be heard at any pace, where the interval
 /// promises that.
 pub(super) fn next_slot(rhythm: &Rhythm, last_read: Option<Timestamp>, duty: &Duty) -> Timestamp {
-    let regular = rhythm.next_after(last_read.unwrap_or(duty.since).max(duty.since));
-    let (None, Some(before_until)) = (last_read, duty.before_until) else { return regular };
+    let begin = last_read.unwrap_or(duty.since).max(duty.since);
+    // Slots that a budget admits by now, and did not when they fell, were not missed.
+    let admitted = rhythm.admitted_since().filter(|since| *since > begin);
+    let regular = rhythm.next_after(admitted.unwrap_or(begin));
+    let (None, Some(before_until), None) = (last_read, duty.before_until, admitted) else { return regular };
     let missed = rhythm.next_after(before_until);
     if missed > duty.since {
         return regular;
@@ -61,6 +64,13 @@ pub(super) fn part_after(uid: &str, interval: SignedDuration, parts: i64, time: 
     place.time(place.number + 1)
 }
 
+/// The first slot after a time, where only one in `stretch` of the interval's own slots is used: those of every number
+/// that `stretch` divides are among them.
+pub(super) fn stretched_after(uid: &str, interval: SignedDuration, stretch: i64, time: Timestamp) -> Timestamp {
+    let place = Place::stretched(uid, interval, stretch, time);
+    place.time(place.number + 1)
+}
+
 /// The last slot at a time or before it, of the same slots.
 pub(super) fn part_until(uid: &str, interval: SignedDuration, parts: i64, time: Timestamp) -> Timestamp {
     let place = Place::of(uid, interval, parts, time);
@@ -81,6 +91,19 @@ impl Place {
     fn of(uid: &str, interval: SignedDuration, parts: i64, time: Timestamp) -> Self {
         let phase = i64::try_from(fraction(uid, interval).as_millis()).unwrap_or(0);
         let interval = i64::try_from(interval.as_millis()).unwrap_or(i64::MAX).max(1);
+        Self::with_phase(phase, interval, parts, time)
+    }
+
+    fn stretched(uid: &str, interval: SignedDuration, stretch: i64, time: Timestamp) -> Self {
+        let phase = i64::try_from(fraction(uid, interval).as_millis()).unwrap_or(0);
+        let interval = i64::try_from(interval.as_millis()).unwrap_or(i64::MAX).max(1);
+        // The phase is told by the hash's first bits, which of the slots are used by its last.
+        let first = i64::try_from(hash(uid) & u64::from(u32::MAX)).unwrap_or(0).rem_euclid(stretch.max(1));
+        let phase = phase.saturating_add(first.saturating_mul(interval));
+        Self::with_phase(phase, interval.saturating_mul(stretch.max(1)), 1, time)
+    }
+
+    fn with_phase(phase: i64, interval: i64, parts: i64, time: Timestamp) -> Self {
         let into = (time.as_millisecond() - phase).rem_euclid(interval);
         let begin = time.as_millisecond() - into;
         let place = Self { begin, interval, parts, number: into.saturating_mul(parts) / interval };
@@ -104,11 +127,16 @@ fn time_of(milliseconds: i64) -> Timestamp {
 
 /// A part of a duration that is the account's own.
 pub(super) fn fraction(uid: &str, whole: SignedDuration) -> SignedDuration {
+    let milliseconds = u64::try_from(whole.as_millis()).unwrap_or(0);
+    let part = (u128::from(hash(uid)) * u128::from(milliseconds)) >> 64;
+    SignedDuration::from_millis(i64::try_from(part).unwrap_or(0))
+}
+
+/// A number that is the account's own.
+pub(super) fn hash(uid: &str) -> u64 {
     let mut hasher = Fnv1a::default();
     hasher.write(uid.as_bytes());
-    let milliseconds = u64::try_from(whole.as_millis()).unwrap_or(0);
-    let part = (u128::from(hasher.finish()) * u128::from(milliseconds)) >> 64;
-    SignedDuration::from_millis(i64::try_from(part).unwrap_or(0))
+    hasher.finish()
 }
 
 /// FNV-1a with 64 bits and a final mix: one value for one uid on every machine and in every version.
@@ -139,6 +167,7 @@ mod tests {
 
     use super::*;
     use crate::domain::random::config;
+    use crate::plan::budget::Portion;
     use crate::plan::pace::Bounds;
 
     fn time(seconds: i64) -> Timestamp {
@@ -210,6 +239,34 @@ mod tests {
                 assert!(part_until("uid", interval, coarser, before) < slot);
             }
         }
+    }
+
+    #[test]
+    fn stretched_slots_are_among_those_of_every_smaller_stretch_and_of_all_parts() {
+        for uid in ["uid", "another", "a third"] {
+            for (coarse, fine) in [(2, 1), (8, 4), (8, 1), (64, 2), (12, 4), (1024, 8)] {
+                for step in 0..200 {
+                    let slot = stretched_after(uid, seconds(1201), coarse, time(step * 17_377));
+                    let before = slot.saturating_sub(SignedDuration::from_nanos(1)).unwrap();
+                    assert_eq!(stretched_after(uid, seconds(1201), fine, before), slot, "{uid}: {coarse} and {fine}");
+                    assert_eq!(part_after(uid, seconds(1201), 4, before), slot);
+                    let next = stretched_after(uid, seconds(1201), coarse, slot);
+                    assert_eq!(next.duration_since(slot), seconds(1201 * coarse));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_slot_that_a_budget_admits_later_was_not_missed() {
+        let since = time(7000);
+        let portion = Portion { level: None, since: Some(since) };
+        let duty = Duty { since: time(100), before_until: Some(time(0)) };
+        let rhythm = resting("uid").held_to(portion);
+        for last_read in [None, Some(time(200)), Some(time(6000))] {
+            assert_eq!(next_slot(&rhythm, last_read, &duty), slot_after("uid", seconds(1200), since), "{last_read:?}");
+        }
+        assert_eq!(next_slot(&rhythm, Some(time(9000)), &duty), slot_after("uid", seconds(1200), time(9000)));
     }
 
     #[test]

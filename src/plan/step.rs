@@ -237,6 +237,8 @@ pub struct Progress {
     pub seconds: Vec<(String, Arc<Play>, i64)>,
     /// Spotify may not be asked in this pass before: a gate closed meanwhile, or it is not the account's turn.
     pub held_until: Option<Timestamp>,
+    /// The group's calls for the day are used up until then.
+    pub calls_spent_until: Option<Timestamp>,
     /// The process is shutting down, or the pass has taken long enough: no new step.
     pub stopping: bool,
 }

@@ -216,7 +216,9 @@ async fn ask<T, F: Future<Output = ApiAnswer<T>>>(
         if !goes_on() || upstream::held_until(ctx, account, observed).is_some() {
             return answer;
         }
-        upstream::charge(ctx, observed);
+        if !upstream::charge(ctx, observed).await {
+            return answer;
+        }
     }
 }
 

@@ -41,16 +41,17 @@ async fn pass(guarded: &DeserializeGuard<SpotifyApp>, ctx: &Arc<Context>) -> Res
         ctx.clients.looked_at(app, found, ctx.clock.now());
     }
     let secret = secret.map(|_| ());
-    let signing_key = notifications::key(&ctx, app).await.map(|_| ());
+    let signing_key = notifications::key(ctx, app).await.map(|_| ());
     let users = ctx.catalogue.accounts(&|account| {
         let namespace = account.namespace().unwrap_or_default();
         let reference = &account.spec.app_ref;
         reference.name == name.name && reference.namespace_or(&namespace) == name.namespace
     });
     let accounts = i32::try_from(users.len()).unwrap_or(i32::MAX);
+    let shortfall = ctx.budgets.shortfall(app);
     record(ctx, app, |app, standing| {
         let app = notification::key_looked_at(app, &signing_key, ctx.clock.now());
-        plan::app::settle(&app, &secret, standing, accounts, ctx.clock.now())
+        plan::app::settle(&app, &secret, standing, accounts, shortfall.as_ref(), ctx.clock.now())
     })
     .await?;
     ctx.clients.close(app, ctx.settings.app_requests_per_30s, ctx.clock.now());
@@ -71,7 +72,10 @@ pub(super) fn name(app: &SpotifyApp) -> ObjectName {
 pub(super) async fn tell_standing(ctx: &Context, name: &ObjectName) -> Result<(), Error> {
     let Lookup::Found(app) = ctx.catalogue.app(name) else { return Ok(()) };
     let accounts = app.status.as_ref().map_or(0, |status| status.accounts);
-    record(ctx, &app, |app, standing| plan::app::settle(app, &Ok(()), standing, accounts, ctx.clock.now())).await
+    let shortfall = ctx.budgets.shortfall(&app);
+    let now = ctx.clock.now();
+    record(ctx, &app, |app, standing| plan::app::settle(app, &Ok(()), standing, accounts, shortfall.as_ref(), now))
+        .await
 }
 
 /// Tells in an app's status what a try to send a notice has shown of its webhook. A write that fails is made up for by

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::budgets::Budgets;
 use super::clients::Clients;
 use super::fault::Faults;
 use super::in_flight::Exchanges;
@@ -81,6 +82,8 @@ pub struct Context {
     pub exchanges: Exchanges,
     /// What this process knows of the exchanges of each token.
     pub traces: Traces,
+    /// What is known of the call budgets of quota groups.
+    pub budgets: Budgets,
     /// What is known of the client credentials of apps.
     pub clients: Clients,
     /// What is known of targets as a whole.

@@ -5,6 +5,9 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 
+use tokio::sync::OwnedMutexGuard;
+use tokio::time::error::Elapsed;
+
 use super::context::Context;
 use super::services::{host_key, server_key};
 use super::standings::{Calling, OwnKeys, Standings};
@@ -58,6 +61,7 @@ pub(super) async fn deliver(ctx: &Context, place: Place<'_>, batches: Vec<Batch>
                 Err(_) => break,
             },
         };
+        let Ok(_alone) = alone(ctx, &place).await else { break };
         let Some(calling) = admit(ctx, &place, &mut done) else { break };
         let submission = submit(ctx, &place, calling, &scrobbles(&place, &plays)).await;
         let submission = delivery::judged(submission, last_try);
@@ -109,6 +113,18 @@ pub(super) fn admit<'a>(ctx: &'a Context, place: &'a Place<'_>, done: &mut Targe
     Standings::enter(ctx, place.target, place.account, &place.keys)
 }
 
+/// Nobody knows whether a service accepts keys that it was not asked about yet: one request at a time finds out. Fails where
+/// others take too long about it.
+async fn alone(ctx: &Context, place: &Place<'_>) -> Result<Option<OwnedMutexGuard<()>>, Elapsed> {
+    let proven = || ctx.standings.are_proven(place.target, &place.keys);
+    if proven() {
+        return Ok(None);
+    }
+    let turn = ctx.services.turn(&format!("keys {}", place.keys.version));
+    let held = tokio::time::timeout(TURN_PATIENCE, turn.lock_owned()).await?;
+    Ok((!proven()).then_some(held))
+}
+
 /// Until when the service asks everybody, or all of the target, to wait.
 fn paused_until(ctx: &Context, place: &Place<'_>) -> Option<Timestamp> {
     let now = ctx.clock.now();
@@ -135,9 +151,9 @@ fn scrobbles(place: &Place<'_>, plays: &[Arc<Play>]) -> Vec<Scrobble> {
 /// Asks the service about the listener's credentials.
 pub(super) async fn verify(ctx: &Context, place: &Place<'_>) -> Option<Delivery> {
     let mut unsent = TargetProgress::default();
-    let Some(calling) = admit(ctx, place, &mut unsent) else {
-        return Some(Delivery::NotNow { retry_after: None, trouble: Trouble::RateLimited });
-    };
+    let unknown = || Some(Delivery::NotNow { retry_after: None, trouble: Trouble::RateLimited });
+    let Ok(_alone) = alone(ctx, place).await else { return unknown() };
+    let Some(calling) = admit(ctx, place, &mut unsent) else { return unknown() };
     let answer = place.service.check_credentials(&ctx.http).await?;
     calling.ended(word_of_question(place, &answer), asked_to_wait(&answer)).await;
     Some(answer)

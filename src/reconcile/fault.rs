@@ -15,6 +15,7 @@ use super::{Action, Error, record};
 use crate::adapters::kube::ClusterError;
 use crate::api::v1alpha1::SpotifyAccount;
 use crate::domain::name::ObjectName;
+use crate::plan::settle::CutOff;
 use crate::plan::{Lookup, breaker, settle};
 
 /// Every step has a deadline of its own; a pass ends here even if they add up.
@@ -32,7 +33,7 @@ pub(super) async fn contained<T>(pass: impl Future<Output = Result<T, Error>>) -
 async fn within<T>(longest: Duration, pass: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     match caught(tokio::time::timeout(longest, pass)).await {
         Ok(Ok(ended)) => ended,
-        Ok(Err(_)) => Err(Error::Overdue),
+        Ok(Err(_)) => Err(overdue()),
         Err(place) => Err(panicked(place)),
     }
 }
@@ -41,36 +42,44 @@ fn panicked(place: Place) -> Error {
     Error::Panicked { place, wait: breaker::FIRST_WAIT.unsigned_abs() }
 }
 
+fn overdue() -> Error {
+    Error::Overdue { wait: breaker::FIRST_WAIT.unsigned_abs() }
+}
+
 /// What is left to do after a pass over an account that was cut off anywhere. Answers how it failed, and when it is
 /// tried again.
 pub(super) async fn tell(ctx: &Context, account: &Arc<SpotifyAccount>, name: &ObjectName, error: Error) -> Error {
     let uid = account.metadata.uid.clone().unwrap_or_default();
-    if !matches!(error, Error::Panicked { .. } | Error::Overdue) || account.metadata.deletion_timestamp.is_some() {
+    if !matches!(error, Error::Panicked { .. } | Error::Overdue { .. }) || account.metadata.deletion_timestamp.is_some()
+    {
         return error;
     }
     let telling = caught(tokio::time::timeout(TELLING, async {
         let live = ctx.live.of(&uid);
         let mut live = live.lock().await;
         live.forget_what_may_be_half_done();
-        match error {
-            Error::Panicked { place, .. } => tell_panic(ctx, &mut live, account, name, place).await,
-            other => other,
-        }
+        let (why, place) = match error {
+            Error::Panicked { place, .. } => (CutOff::Panicked { place: place.to_string() }, Some(place)),
+            _ => (CutOff::TooLong, None),
+        };
+        let wait = record_of(ctx, &mut live, account, name, &why).await.unwrap_or(breaker::FIRST_WAIT.unsigned_abs());
+        place.map_or(Error::Overdue { wait }, |place| Error::Panicked { place, wait })
     }));
     match telling.await {
         Ok(Ok(error)) => error,
-        Ok(Err(_)) => Error::Overdue,
+        Ok(Err(_)) => overdue(),
         Err(place) => panicked(place),
     }
 }
 
-async fn tell_panic(
+/// Writes down why a pass was cut off, and answers when to try again. A status that is not taken is taken later.
+async fn record_of(
     ctx: &Context,
     live: &mut Live,
     watched: &Arc<SpotifyAccount>,
     name: &ObjectName,
-    place: Place,
-) -> Error {
+    why: &CutOff,
+) -> Result<Duration, Error> {
     let (newest, mut stored) = live.newest(watched);
     let mut account = Arc::new(newest);
     let reference = &account.spec.app_ref;
@@ -79,13 +88,9 @@ async fn tell_panic(
         Lookup::Missing | Lookup::Unreadable => None,
     };
     let now = ctx.clock.now();
-    let told = |account: &SpotifyAccount| settle::panicked(account, app.as_deref(), &place.to_string(), now);
-    let recorded = record::record(ctx, live, &mut account, &mut stored, name, told).await;
-    match recorded {
-        Ok(settled) => Error::Panicked { wait: ctx.clock.timer(settled.requeue), place },
-        // A status that was not taken is taken later.
-        Err(_) => panicked(place),
-    }
+    let told = |account: &SpotifyAccount| settle::cut_off(account, app.as_deref(), why, now);
+    let settled = record::record(ctx, live, &mut account, &mut stored, name, told).await?;
+    Ok(ctx.clock.timer(settled.requeue))
 }
 
 /// What the passes over objects of one kind, other than accounts, came to where they panicked.
@@ -179,7 +184,7 @@ mod tests {
     #[tokio::test]
     async fn a_pass_that_never_ends_is_cut_off() {
         let never = std::future::pending::<Result<(), Error>>();
-        assert!(matches!(within(Duration::from_millis(20), never).await, Err(Error::Overdue)));
+        assert!(matches!(within(Duration::from_millis(20), never).await, Err(Error::Overdue { .. })));
     }
 
     #[test]

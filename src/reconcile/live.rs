@@ -175,8 +175,8 @@ impl Live {
     /// A pass was cut off anywhere. What was read is read again, as after a restart; what was written, or is owed to the
     /// cluster, is kept.
     pub fn forget_what_may_be_half_done(&mut self) {
-        let Self { written, unwritten, unsaid, refused, last_read, .. } = std::mem::take(self);
-        *self = Self { written, unwritten, unsaid, refused, last_read, ..Self::default() };
+        let Self { written, unwritten, unsaid, refused, last_read, request_refused, .. } = std::mem::take(self);
+        *self = Self { written, unwritten, unsaid, refused, last_read, request_refused, ..Self::default() };
     }
 
     /// Drops what was not written where the cluster holds another status by now. Somebody else may have changed it: a

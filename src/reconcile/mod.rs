@@ -2,6 +2,7 @@
 
 mod act;
 mod app;
+pub mod budgets;
 mod client;
 pub mod clients;
 mod commit;
@@ -93,7 +94,10 @@ pub enum Error {
     },
     /// All deadlines of a pass added up to more than one pass may take.
     #[error("a pass took too long and was cut off")]
-    Overdue,
+    Overdue {
+        /// How long to wait before the next try.
+        wait: Duration,
+    },
 }
 
 impl Error {
@@ -104,7 +108,7 @@ impl Error {
             Self::Contended => "contended",
             Self::OffDuty => "off_duty",
             Self::Panicked { .. } => "panicked",
-            Self::Overdue => "overdue",
+            Self::Overdue { .. } => "overdue",
         }
     }
 }
@@ -151,8 +155,7 @@ fn party(account: &SpotifyAccount, name: &ObjectName) -> turns::Party {
 pub fn after_error<K: Resource>(_object: Arc<K>, error: &Error, _ctx: Arc<Context>) -> Action {
     let wait = match error {
         Error::Cluster(_) | Error::Contended | Error::OffDuty => FIRST_RETRY,
-        Error::Overdue => FIRST_RETRY * 12,
-        Error::Panicked { wait, .. } => *wait,
+        Error::Panicked { wait, .. } | Error::Overdue { wait } => *wait,
     };
     Action::requeue(wait)
 }
@@ -189,6 +192,7 @@ async fn pass(watched: &Arc<SpotifyAccount>, name: &ObjectName, ctx: &Arc<Contex
     // Whether the account is read at all, and how often, depends on its place in a plan.
     live.seating = seats::take(ctx, &account, name).await?;
     failpoint::reached("seated", &account).await;
+    upstream::look(ctx, &account, name).await;
     let mut elders = observe::Elders::of(&account, &name.namespace, plan::duplicate::listener(&account), ctx);
     let observed = observe::observe(&account, &name.namespace, ctx, live, &elders);
     let due = plan::schedule::due(&account, &observed, ctx.clock.now());
@@ -203,8 +207,8 @@ async fn pass(watched: &Arc<SpotifyAccount>, name: &ObjectName, ctx: &Arc<Contex
         if steps.is_empty() {
             break;
         }
-        if let Err(until) = upstream::enter(ctx, &account, &observed, &steps, &mut admission) {
-            progress.held_until = Some(until);
+        if let Err(held) = upstream::enter(ctx, &account, &observed, &steps, &mut admission).await {
+            held.note(&mut progress, &account, &observed);
             continue;
         }
         // Only the look itself is bounded: what comes after it may wait for Spotify.

@@ -72,6 +72,10 @@ pub(super) fn observe(
         Lookup::Found(app) => Lookup::Found(ctx.clients.up_to_date(app)),
         other => other,
     };
+    let short_of_calls = match &app {
+        Lookup::Found(app) => ctx.budgets.shortfall(app).is_some(),
+        Lookup::Missing | Lookup::Unreadable => false,
+    };
     let client = match &app {
         Lookup::Found(app) => ctx.clients.view(app, account.metadata.uid.as_deref().unwrap_or_default()),
         Lookup::Missing | Lookup::Unreadable => ClientView::default(),
@@ -128,5 +132,7 @@ pub(super) fn observe(
         },
         duty: ctx.duty(),
         settings: ctx.settings,
+        portion: ctx.budgets.portion(account.metadata.uid.as_deref().unwrap_or_default()),
+        short_of_calls,
     }
 }

@@ -129,6 +129,13 @@ impl Standings {
         known.refused.as_ref().is_some_and(|refused| refused.version == version)
     }
 
+    /// Whether the service is known to accept keys of the target's own, or there are none.
+    pub(super) fn are_proven(&self, target: &ScrobbleTarget, keys: &OwnKeys) -> bool {
+        let targets = self.targets();
+        let proven = targets.get(uid(target)).and_then(|known| known.proven.as_ref());
+        keys.values.is_empty() || proven.is_some_and(|(version, _)| *version == keys.version)
+    }
+
     /// The target's spec and Secrets were looked at: with others than those that failed, a probe may go at once.
     pub(super) fn looked_at(&self, target: &ScrobbleTarget, keys: &OwnKeys, accounts: i32, now: Timestamp) {
         let mut targets = self.targets();
@@ -208,7 +215,7 @@ impl Calling<'_> {
         let before = known.standing(self.target);
         let version = self.keys.version.as_str();
         let word = match word {
-            Word::KeysRefused { .. } if self.is_stale(known) => &Word::Own,
+            Word::KeysRefused { .. } if self.is_stale(known) => &Word::Nothing,
             Word::KeysRefused { .. } if self.is_odd(known) => {
                 known.odd = Some(self.account_uid.to_owned());
                 &Word::Own
@@ -229,6 +236,11 @@ impl Calling<'_> {
             Word::KeysRefused { .. } => {
                 (known.proven, known.odd) = (None, None);
                 known.refused = Some(self.keys.clone());
+            }
+            // It looks at the target's keys before it looks at a listener's.
+            Word::Own if self.target.spec.target_type.credentials_key().is_some() => {
+                known.proven = Some((version.to_owned(), self.account_uid.to_owned()));
+                known.refused.take_if(|refused| refused.version == version);
             }
             Word::Fails { .. } | Word::Waits { .. } | Word::Own | Word::Nothing => {}
         }

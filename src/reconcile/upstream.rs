@@ -4,16 +4,18 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::app;
 use super::clients::Clients;
 use super::context::Context;
 use super::limits::Probe;
+use super::{app, budgets};
 use crate::api::v1alpha1::{SpotifyAccount, SpotifyApp};
 use crate::domain::answer::{ApiAnswer, Trouble};
+use crate::domain::name::ObjectName;
 use crate::plan::gate::{Asked, Limit};
 use crate::plan::outage::Sign;
+use crate::plan::pace::Rhythm;
 use crate::plan::step::RefreshOutcome;
-use crate::plan::{Lookup, Observed, Step, gate, outage};
+use crate::plan::{Lookup, Observed, Progress, Step, gate, outage};
 
 /// What a pass holds that may ask Spotify.
 #[derive(Default)]
@@ -24,30 +26,67 @@ pub(super) struct Admission {
     paced: bool,
 }
 
+/// Spotify may not be asked for an account now.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Held {
+    /// A gate is closed, or it is another account's turn.
+    Until(Timestamp),
+    /// The group's calls for the day are used up until then.
+    Spent(Timestamp),
+}
+
+impl Held {
+    /// Notes it for the rest of the pass.
+    pub(super) fn note(self, progress: &mut Progress, account: &SpotifyAccount, observed: &Observed) {
+        match self {
+            Self::Until(until) => progress.held_until = Some(until),
+            Self::Spent(until) => {
+                let status = account.status.clone().unwrap_or_default();
+                // Each comes at a time of its own, not all with the hour.
+                let next = Rhythm::of(account, observed, &status).next_from(until);
+                progress.held_until = Some(next);
+                progress.calls_spent_until = Some(next);
+            }
+        }
+    }
+}
+
+/// Shares the calls of the quota group of an account's app, where that is due.
+pub(super) async fn look(ctx: &Context, account: &SpotifyAccount, name: &ObjectName) {
+    let reference = &account.spec.app_ref;
+    let app = ObjectName::new(reference.namespace_or(&name.namespace), &reference.name);
+    if let Lookup::Found(app) = ctx.catalogue.app(&app) {
+        budgets::look(ctx, &app).await;
+    }
+}
+
 /// Lets a pass ask Spotify, if its steps are to.
 ///
 /// # Errors
-/// When it is the account's turn.
-pub(super) fn enter(
+/// Why not, and when it is the account's turn.
+pub(super) async fn enter(
     ctx: &Arc<Context>,
     account: &SpotifyAccount,
     observed: &Observed,
     steps: &[Step],
     admission: &mut Admission,
-) -> Result<(), Timestamp> {
+) -> Result<(), Held> {
     let asks = steps.iter().any(|step| matches!(step, Step::Refresh { .. } | Step::Identify | Step::Read));
     let calls = steps.iter().any(|step| matches!(step, Step::Identify | Step::Read));
     let Lookup::Found(app) = &observed.app else { return Ok(()) };
     let uid = account.metadata.uid.as_deref().unwrap_or_default();
     if asks && !admission.entered {
-        admission.probe = Clients::approach(ctx, app, uid)?;
+        admission.probe = Clients::approach(ctx, app, uid).map_err(Held::Until)?;
         admission.entered = true;
     }
     if calls && !admission.paced {
-        ctx.clients.pace(app, uid, ctx.settings.app_requests_per_30s, ctx.clock.now())?;
+        ctx.clients.pace(app, uid, ctx.settings.app_requests_per_30s, ctx.clock.now()).map_err(Held::Until)?;
         admission.paced = true;
     } else if calls {
         ctx.clients.charge(app, ctx.settings.app_requests_per_30s, ctx.clock.now());
+    }
+    if calls {
+        budgets::take(ctx, app).await.map_err(Held::Spent)?;
     }
     Ok(())
 }
@@ -65,11 +104,11 @@ pub(super) fn is_probe(ctx: &Context, account: &SpotifyAccount, observed: &Obser
     ctx.clients.is_probing(app, account.metadata.uid.as_deref().unwrap_or_default())
 }
 
-/// Counts one more call of a pass that was let through.
-pub(super) fn charge(ctx: &Context, observed: &Observed) {
-    if let Lookup::Found(app) = &observed.app {
-        ctx.clients.charge(app, ctx.settings.app_requests_per_30s, ctx.clock.now());
-    }
+/// Counts one more call of a pass that was let through. Answers whether the budget has one.
+pub(super) async fn charge(ctx: &Context, observed: &Observed) -> bool {
+    let Lookup::Found(app) = &observed.app else { return true };
+    ctx.clients.charge(app, ctx.settings.app_requests_per_30s, ctx.clock.now());
+    budgets::take(ctx, app).await.is_ok()
 }
 
 /// Notes what the end of an exchange says about the app.

@@ -1,28 +1,19 @@
-//! Watches and controllers.
+//! Controllers: one for each kind.
 
-use std::collections::BTreeMap;
-use std::fmt::Debug;
 use std::sync::Arc;
-use std::time::Duration;
 
-use backon::ExponentialBuilder;
 use futures::future::{BoxFuture, join_all};
-use futures::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _};
-use k8s_openapi::api::core::v1::Namespace;
-use kube::api::ObjectMeta;
-use kube::core::{DeserializeGuard, PartialObjectMeta};
+use futures::{FutureExt as _, Stream, StreamExt as _};
 use kube::runtime::controller::{Config, Controller, Error as ControllerError};
-use kube::runtime::reflector::{self, ObjectRef, Store};
-use kube::runtime::utils::ResetTimerBackoff;
-use kube::runtime::watcher::ExponentialBackoff;
-use kube::runtime::{Predicate as _, WatchStreamExt as _, predicates, watcher};
-use kube::{Api, Client, Resource, ResourceExt as _};
-use serde::de::DeserializeOwned;
+use kube::runtime::reflector::ObjectRef;
+use kube::runtime::watcher;
+use kube::{Api, Client, Resource};
 use tokio_util::sync::CancellationToken;
 
 use super::members::Members;
 use super::stores::{Listed, Scope, StoreCatalogue, Stores};
 use super::triggers::{Change, Changes};
+use super::watches::{Guarded, Watch, name_of, no_status_change, watch, watch_namespaces};
 use crate::api::v1alpha1::{ScrobblePlan, ScrobbleTarget, SpotifyAccount, SpotifyApp};
 use crate::domain::name::ObjectName;
 use crate::reconcile::clients::News;
@@ -31,83 +22,6 @@ use crate::reconcile::standings;
 use crate::reconcile::{
     Action, Error, after_error, reconcile_account, reconcile_app, reconcile_plan, reconcile_target,
 };
-
-type Guarded<K> = DeserializeGuard<K>;
-type Objects<K> = futures::stream::BoxStream<'static, Result<Guarded<K>, watcher::Error>>;
-
-/// A watch that is not run yet: its store, and its stream.
-struct Watch<K: Resource<DynamicType = ()> + Clone + 'static> {
-    store: Store<Guarded<K>>,
-    stream: Objects<K>,
-}
-
-/// The pauses between two tries to watch: an API server that is back is seen within seconds, however long it was away.
-/// A process has a handful of watches, so that this asks little of it.
-fn watch_backoff() -> ResetTimerBackoff<ExponentialBackoff> {
-    let pauses = ExponentialBuilder::new()
-        .with_min_delay(Duration::from_millis(500))
-        .with_max_delay(Duration::from_secs(5))
-        .without_max_times()
-        .with_jitter();
-    ResetTimerBackoff::new(pauses.into(), Duration::from_mins(1))
-}
-
-/// Watches a kind. The store keeps objects without `managedFields`; the stream tells of what people changed, not of
-/// status writes. What those mean to others is for `status_change` to say, which sees every object.
-fn watch<K>(
-    api: Api<Guarded<K>>,
-    listed: &Listed,
-    changes: &Changes,
-    change: fn(&Guarded<K>) -> Option<Change>,
-    mut status_change: impl FnMut(&Guarded<K>) -> Option<Change> + Send + 'static,
-) -> Watch<K>
-where
-    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
-{
-    let (store, writer) = reflector::store::<Guarded<K>>();
-    let (changes, gone) = (changes.clone(), changes.clone());
-    let mut listed = listed.expect();
-    let mut relisted = Vec::new();
-    let people = predicates::generation
-        .combine(predicates::annotations)
-        .combine(predicates::finalizers)
-        .combine(|object: &Guarded<K>| Some(u64::from(object.meta().deletion_timestamp.is_some())));
-    let stream = watcher(api, watcher::Config::default())
-        .backoff(watch_backoff())
-        .modify(|object| object.meta_mut().managed_fields = None)
-        .reflect(writer)
-        .inspect_ok(move |event| match event {
-            watcher::Event::InitDone => {
-                listed();
-                relisted.drain(..).for_each(|change| gone.tell(change));
-            }
-            // The filter below lets no object pass that looks as it did before, and one that goes does.
-            watcher::Event::Delete(object) => change(object).into_iter().for_each(|change| gone.tell(change)),
-            watcher::Event::Apply(object) => status_change(object).into_iter().for_each(|change| gone.tell(change)),
-            // The store shows nothing of a list before all of it is there.
-            watcher::Event::InitApply(object) => relisted.extend(status_change(object)),
-            watcher::Event::Init => {}
-        })
-        .touched_objects()
-        .predicate_filter(people, kube::runtime::PredicateConfig::default())
-        .inspect_ok(move |object| {
-            if let Some(change) = change(object) {
-                changes.tell(change);
-            }
-        })
-        .boxed();
-    Watch { store, stream }
-}
-
-/// What the status of an object tells is for that object alone.
-fn no_status_change<K: Resource>(_object: &Guarded<K>) -> Option<Change> {
-    None
-}
-
-fn name_of<K: Resource<DynamicType = ()>>(object: &Guarded<K>) -> ObjectName {
-    let metadata: &ObjectMeta = object.meta();
-    ObjectName::new(metadata.namespace.clone().unwrap_or_default(), metadata.name.clone().unwrap_or_default())
-}
 
 /// Fills the catalogue and runs all controllers until `stop`; the passes that run then are finished.
 pub async fn run(
@@ -342,51 +256,6 @@ fn run_plans(
         .graceful_shutdown_on(stop.clone().cancelled_owned())
         .run(once_listed(ctx, reconcile_plan), after_error, Arc::clone(ctx));
     drain(passes, "ScrobblePlan", |_| ())
-}
-
-type NamespaceMetadata = PartialObjectMeta<Namespace>;
-
-fn watch_namespaces(
-    client: &Client,
-    listed: &Listed,
-    changes: &Changes,
-    stop: &CancellationToken,
-) -> (Store<NamespaceMetadata>, BoxFuture<'static, ()>) {
-    let (store, writer) = reflector::store::<NamespaceMetadata>();
-    let changes = changes.clone();
-    let mut listed = listed.expect();
-    let mut known: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
-    let stream = watcher(Api::<NamespaceMetadata>::all(client.clone()), watcher::Config::default())
-        .backoff(watch_backoff())
-        .modify(|namespace| {
-            namespace.metadata.managed_fields = None;
-            namespace.metadata.annotations = None;
-        })
-        .reflect(writer)
-        .inspect_ok(move |event| {
-            if matches!(event, watcher::Event::InitDone) {
-                listed();
-            }
-        })
-        .touched_objects()
-        .take_until(stop.clone().cancelled_owned());
-    let task = stream
-        .for_each(move |namespace| {
-            match namespace {
-                Ok(namespace) => {
-                    let labels = namespace.labels().clone();
-                    if known.insert(namespace.name_any(), labels.clone()).is_some_and(|before| before != labels) {
-                        changes.tell(Change::Namespace(namespace.name_any()));
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "the watch of namespaces failed");
-                }
-            }
-            std::future::ready(())
-        })
-        .boxed();
-    (store, task)
 }
 
 /// Runs a controller to its end and logs what it could not do, each failure once.

@@ -11,6 +11,7 @@ mod members;
 pub mod stores;
 pub mod telemetry;
 pub mod triggers;
+mod watches;
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -29,6 +30,7 @@ use crate::adapters::http::{AllowedRanges, GuardedClient, build_open_client};
 use crate::adapters::kube::Cluster;
 use crate::adapters::spotify::Spotify;
 use crate::plan::observed::Duty;
+use crate::reconcile::budgets::Budgets;
 use crate::reconcile::clients::Clients;
 use crate::reconcile::context::{Clock, Context};
 use crate::reconcile::fault::Faults;
@@ -127,6 +129,7 @@ pub async fn run(configuration: Configuration) -> Result<(), RunError> {
     let catalogue = Arc::new(StoreCatalogue::default());
     let cluster = Cluster::new(client.clone(), configuration.election.holder.clone());
     let ctx = Arc::new(Context {
+        budgets: Budgets::default(),
         clients: Clients::default(),
         standings: Standings::default(),
         cluster: cluster.clone(),

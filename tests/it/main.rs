@@ -26,6 +26,7 @@ mod limits;
 mod listening;
 mod maloja;
 mod notifications;
+mod plans;
 mod secrecy;
 mod soak;
 mod world;

@@ -100,6 +100,7 @@ pub(super) fn settle(
         }
     }
     tell_gap(&mut writer);
+    tell_budget(&mut writer, observed);
     let open = writer.status.breaker_state() == BreakerState::Open && !matches!(verdict, Verdict::Suspended);
     let message = "too many failures in a row: one request probes at status.circuitBreaker.nextProbeTime";
     writer.only_while(ConditionType::CircuitOpen, open, Reason::CircuitOpen, message);
@@ -227,6 +228,40 @@ fn tell_gap(writer: &mut Writer<'_>) {
         None if is_told => writer.set(ConditionType::Synced, true, Reason::Succeeded, ON_SCHEDULE),
         None => {}
     }
+}
+
+/// While plays are read, `Synced` says that reads are further apart than is wished for; where plays were lost meanwhile, a
+/// human must act.
+fn tell_budget(writer: &mut Writer<'_>, observed: &Observed) {
+    let Some(known) = find_condition(&writer.status.conditions, ConditionType::Synced) else { return };
+    let is_told = known.reason == Reason::BudgetTooSmall.as_str();
+    if known.status != "True" {
+        return;
+    }
+    let generation = known.observed_generation;
+    let has_gap = known.reason == Reason::GapDetected.as_str();
+    let mut writer = Writer { status: writer.status, generation, now: writer.now };
+    let app = &observed.app_name;
+    if !observed.short_of_calls {
+        if is_told {
+            writer.set(ConditionType::Synced, true, Reason::Succeeded, ON_SCHEDULE);
+        }
+        return;
+    }
+    if has_gap {
+        let message = format!(
+            "plays were lost in the last 24 hours, and the calls that SpotifyApp {app} may make in a day do not suffice: raise its spec.quota.dailyCalls, or share it among fewer accounts"
+        );
+        let problem = Problem::of(Failure::BudgetLosing, message);
+        writer.set(ConditionType::Synced, true, problem.reason, &problem.message);
+        writer.set(ConditionType::Ready, false, problem.reason, &problem.message);
+        writer.set(ConditionType::Stalled, true, problem.reason, &problem.message);
+        return;
+    }
+    let message = format!(
+        "plays are read, further apart than is wished for: the calls that SpotifyApp {app} may make in a day do not suffice; the app says which would"
+    );
+    writer.set(ConditionType::Synced, true, Reason::BudgetTooSmall, &message);
 }
 
 fn targets(writer: &mut Writer<'_>, problem: Option<&Problem>) {

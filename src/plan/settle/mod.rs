@@ -34,7 +34,7 @@ use crate::domain::play::{Heard, Page};
 pub use announcements::Announcement;
 pub(in crate::plan) use authorization::AUTHORIZATION_LIFE;
 pub(in crate::plan) use failures::round_up;
-pub use panicked::{panicked, rest};
+pub use panicked::{CutOff, cut_off, rest};
 pub use verdict::Verdict;
 
 /// What a pass comes to.

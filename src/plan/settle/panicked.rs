@@ -7,20 +7,33 @@ use crate::api::condition::{ConditionStatus, ConditionType, Reason, find_conditi
 use crate::api::v1alpha1::{SpotifyAccount, SpotifyAccountStatus, SpotifyApp};
 use crate::plan::failure::Failure;
 use crate::plan::problem::Problem;
-use crate::plan::{breaker, schedule};
+use crate::plan::{breaker, request, schedule};
 
 /// The longest wait between tries, while the breaker is closed.
 const LONGEST_WAIT: SignedDuration = SignedDuration::from_mins(15);
 
-/// A pass over an account panicked at `place`: it is told, counted, and backed off as any failure that passes by itself.
-/// `app` bounds the account's breaker, if it is known.
-pub fn panicked(account: &SpotifyAccount, app: Option<&SpotifyApp>, place: &str, now: Timestamp) -> Settled {
+/// Why a pass ended anywhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CutOff {
+    /// It panicked.
+    Panicked {
+        /// File and line.
+        place: String,
+    },
+    /// It took longer than a pass may.
+    TooLong,
+}
+
+/// A pass over an account was cut off: that is told, counted, and backed off as any failure that passes by itself. `app`
+/// bounds the account's breaker, if it is known.
+pub fn cut_off(account: &SpotifyAccount, app: Option<&SpotifyApp>, why: &CutOff, now: Timestamp) -> Settled {
     let before = account.status.clone().unwrap_or_default();
     let mut status = before.clone();
     // A change of the spec, or a request, was good for this one try.
     status.observed_generation = account.metadata.generation;
     if let Some(requested) = schedule::requested(account) {
         status.last_handled_reconcile_at = Some(requested.to_owned());
+        request::grant(&mut status, now);
     }
     let consecutive = status.failures.as_ref().map_or(0, |failures| failures.consecutive).saturating_add(1);
     let limits = failures::limits_by(app);
@@ -29,9 +42,12 @@ pub fn panicked(account: &SpotifyAccount, app: Option<&SpotifyApp>, place: &str,
     let longest = interval.map_or(LONGEST_WAIT, |interval| interval.min(LONGEST_WAIT));
     let probe = opened.as_ref().and_then(|breaker| breaker.next_probe_time.as_ref()).map(|time| time.0);
     let next = failures::round_up(probe.unwrap_or_else(|| now + breaker::wait_after(consecutive, longest))).0;
-    let message =
-        format!("a fault of the operator at {place}; the operator tries again at {next:.0}; please report it");
-    let problem = Problem::of(Failure::PassPanicked, message);
+    let (failure, what) = match why {
+        CutOff::Panicked { place } => (Failure::PassPanicked, format!("a fault of the operator at {place}")),
+        CutOff::TooLong => (Failure::PassTooLong, "a pass took longer than it may and was cut off".to_owned()),
+    };
+    let message = format!("{what}; the operator tries again at {next:.0}; please report it");
+    let problem = Problem::of(failure, message);
     let is_open = opened.is_some();
     status.circuit_breaker = opened;
     failures::fail(&mut status, &problem, consecutive, Some(next), now);
@@ -69,7 +85,7 @@ fn conditions(
     }
 }
 
-/// For how long an account is left alone after a panic: whatever a pass would do may be what panicked. None where it may
+/// For how long an account is left alone after a pass that was cut off: whatever a pass would do may be what panicked. None where it may
 /// be looked at now, be it because somebody asks for it or changed the account.
 pub fn rest(account: &SpotifyAccount, now: Timestamp) -> Option<SignedDuration> {
     let failures = account.status.as_ref()?.failures.as_ref()?;

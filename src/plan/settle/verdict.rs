@@ -68,6 +68,7 @@ pub fn verdict(account: &SpotifyAccount, observed: &Observed, progress: &Progres
         .or_else(|| token::contradicting_flow(observed, progress).map(|flow| contradiction(account, observed, flow)))
         .or_else(|| match &progress.page {
             None => client::to_be_said(account, observed, progress, now)
+                .or_else(|| calls_spent(observed, progress))
                 .or_else(|| gate::to_be_said(account, observed, progress, now)),
             Some(_) => None,
         })
@@ -124,6 +125,16 @@ fn refresh(
                 .to_owned(),
         ),
     })
+}
+
+/// The calls of the day are used up: the account waits for its turn.
+fn calls_spent(observed: &Observed, progress: &Progress) -> Option<Problem> {
+    let until = progress.calls_spent_until?;
+    let message = format!(
+        "the calls that SpotifyApp {} may make in a day are used up: the next read comes at {until:.0}; raise spec.quota.dailyCalls of the app, or share it among fewer accounts",
+        observed.app_name
+    );
+    Some(Problem::of(Failure::BudgetShort, message).until(until))
 }
 
 fn contradiction(account: &SpotifyAccount, observed: &Observed, flow: Flow) -> Problem {

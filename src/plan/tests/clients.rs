@@ -154,7 +154,7 @@ fn a_spec_that_changed_is_other_credentials() {
 #[test]
 fn what_the_app_says() {
     let refused = Standing::default().after(Word::Refused, &version(1), limits(), start());
-    let status = apps::settle(&app(), &Ok(()), &refused, 7, start());
+    let status = apps::settle(&app(), &Ok(()), &refused, 7, None, start());
     let says = |app: &SpotifyApp, kind| {
         let conditions = &app.status.as_ref().unwrap().conditions;
         find_condition(conditions, kind).map_or_else(String::new, |found| format!("{} {}", found.status, found.reason))
@@ -168,13 +168,14 @@ fn what_the_app_says() {
     assert!(told.warning && told.note.contains("key client-secret of Secret spotify-app"), "{told:?}");
 
     let gone = SecretTrouble::NotFound { secret: ObjectName::new("music", "spotify-app") };
-    let missing = SpotifyApp { status: Some(apps::settle(&closed, &Err(gone), &refused, 7, start())), ..app() };
+    let missing = SpotifyApp { status: Some(apps::settle(&closed, &Err(gone), &refused, 7, None, start())), ..app() };
     assert_eq!(says(&missing, ConditionType::Ready), "False SecretNotFound");
     assert_eq!(says(&missing, ConditionType::CircuitOpen), "True CircuitOpen");
-    let silent = apps::settle(&closed, &Err(SecretTrouble::Cluster), &refused, 7, start());
+    let silent = apps::settle(&closed, &Err(SecretTrouble::Cluster), &refused, 7, None, start());
     assert_eq!(silent, status, "the API server's silence changes nothing");
 
-    let open = SpotifyApp { status: Some(apps::settle(&closed, &Ok(()), &Standing::default(), 7, start())), ..app() };
+    let open =
+        SpotifyApp { status: Some(apps::settle(&closed, &Ok(()), &Standing::default(), 7, None, start())), ..app() };
     assert_eq!(says(&open, ConditionType::Ready), "True Succeeded");
     assert_eq!(says(&open, ConditionType::Stalled) + &says(&open, ConditionType::CircuitOpen), "");
     assert!(!apps::announcement(&status.conditions, &open.status.unwrap().conditions).unwrap().warning);

@@ -11,6 +11,7 @@ mod due;
 mod expiry;
 mod failures;
 mod gaps;
+mod holds;
 mod lineage;
 mod listeners;
 mod notifications;

@@ -83,7 +83,7 @@ fn a_human_is_asked_at_once_and_after_1_3_and_7_days_and_never_again() {
     assert!(world.notices.is_empty());
     revoke(&mut world);
     let revoked = world.now;
-    world.run_for(days(40));
+    world.run_for(days(14));
     let shown = world.status().history.iter().map(|entry| entry.first_time.0).max().unwrap();
     let (first, notice) = world.notices[0].clone();
     assert!(first >= revoked && first.duration_since(shown) < seconds(1), "with the write that says so");
@@ -343,7 +343,7 @@ fn a_webhook_that_fails_is_said_once_for_each_change() {
 #[test]
 fn a_signing_key_that_cannot_be_used_is_the_apps_word_and_stops_no_account() {
     let missing = || SecretTrouble::NotFound { secret: ObjectName::new("music", "hooks") };
-    let settled = |app: &SpotifyApp| crate::plan::app::settle(app, &Ok(()), &Standing::default(), 1, start());
+    let settled = |app: &SpotifyApp| crate::plan::app::settle(app, &Ok(()), &Standing::default(), 1, None, start());
     let condition = |app: &SpotifyApp, kind| {
         let status = settled(app);
         let found = crate::api::condition::find_condition(&status.conditions, kind).cloned();

@@ -17,6 +17,7 @@ use crate::domain::ledger::Attachment;
 use crate::domain::listener::Listener;
 use crate::domain::name::ObjectName;
 use crate::domain::play::{Heard, Page};
+use crate::plan::budget::Portion;
 use crate::plan::client::{ClientVersion, Standing};
 use crate::plan::observed::{ClientView, Duty, JournalView, TargetEntry, TargetView};
 use crate::plan::seating::{InForce, Seating};
@@ -108,6 +109,8 @@ pub(super) fn around(account: &SpotifyAccount) -> Observed {
             app_requests_per_30s: 60,
             minimum_request_interval: minutes(1),
         },
+        portion: Portion::default(),
+        short_of_calls: false,
     }
 }
 

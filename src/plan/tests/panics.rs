@@ -8,12 +8,17 @@ use super::plays::page;
 use crate::api::condition::{ConditionType, Reason, find_condition};
 use crate::api::v1alpha1::{BreakerState, FailureType, SpotifyAccount, SpotifyAccountStatus};
 use crate::plan::schedule::Due;
+use crate::plan::settle::CutOff;
 use crate::plan::{schedule, settle};
 
 const PLACE: &str = "src/plan/open.rs:7";
 
+fn at() -> CutOff {
+    CutOff::Panicked { place: PLACE.to_owned() }
+}
+
 fn after(account: &SpotifyAccount, now: Timestamp) -> SpotifyAccount {
-    let status = settle::panicked(account, None, PLACE, now).status;
+    let status = settle::cut_off(account, None, &at(), now).status;
     SpotifyAccount { status: Some(status), ..account.clone() }
 }
 
@@ -26,7 +31,7 @@ fn a_panic_is_told_with_its_place_and_asks_nobody_to_act() {
     for (what, account) in
         [("new", account()), ("ready", account().ready_since(start())), ("suspended before", account().suspended())]
     {
-        let settled = settle::panicked(&account, None, PLACE, start());
+        let settled = settle::cut_off(&account, None, &at(), start());
         let status = &settled.status;
         for kind in [ConditionType::Ready, ConditionType::Synced] {
             assert_eq!(status.condition(kind), "False InternalError", "{what}");
@@ -48,6 +53,15 @@ fn a_panic_is_told_with_its_place_and_asks_nobody_to_act() {
         let said: Vec<_> = settled.announcements.iter().map(|said| (said.warning, said.reason.as_str())).collect();
         assert_eq!(said, [(true, "InternalError")], "{what}");
     }
+}
+
+#[test]
+fn a_pass_that_took_too_long_is_told_as_that() {
+    let account = account().ready_since(start());
+    let status = settle::cut_off(&account, None, &CutOff::TooLong, start()).status;
+    assert_eq!(status.condition(ConditionType::Ready), "False InternalError");
+    assert!(status.message(ConditionType::Ready).starts_with("a pass took longer than it may"));
+    assert_eq!(next(&status), minutes(1));
 }
 
 #[test]

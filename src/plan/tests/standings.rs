@@ -3,29 +3,25 @@
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
-use super::accounts::{AccountSentence, StatusQuestion, account, minutes, seconds, start};
+use super::accounts::{minutes, seconds, start};
 use super::observations::target;
-use super::plays::play;
-use super::world::{Deed, World};
 use crate::api::condition::{ConditionType, Reason, find_condition};
-use crate::api::v1alpha1::{BreakerLimits, BreakerOwner, ScrobbleTarget, TargetState, TargetType};
-use crate::domain::answer::{ApiAnswer, Delivery, Submission, Trouble};
+use crate::api::v1alpha1::{BreakerLimits, ScrobbleTarget, TargetType};
+use crate::domain::answer::{Delivery, Submission, Trouble};
 use crate::domain::name::ObjectName;
 use crate::domain::random::config;
-use crate::plan::Lookup;
 use crate::plan::step::SecretTrouble;
 use crate::plan::target as targets;
-use crate::plan::target_hold::{LONGEST_SPREAD, turn};
 use crate::plan::target_standing::{Evidence, Standing, Word, is_enough, word, word_of};
 
 const ENOUGH: Evidence<'static> = Evidence { probe: false, enough: true, version: "one", uid: "target-uid" };
-const PROBE: Evidence<'static> = Evidence { probe: true, ..ENOUGH };
+pub(super) const PROBE: Evidence<'static> = Evidence { probe: true, ..ENOUGH };
 
-fn limits() -> BreakerLimits {
+pub(super) fn limits() -> BreakerLimits {
     BreakerLimits { failure_threshold: 5, probe_after: minutes(15), max_probe_after: minutes(60) }
 }
 
-fn fails() -> Word {
+pub(super) fn fails() -> Word {
     Word::Fails { trouble: Trouble::Status(503), retry_after: None }
 }
 
@@ -33,7 +29,7 @@ fn refused() -> Word {
     Word::KeysRefused { reason: "the API key is suspended".to_owned() }
 }
 
-fn open() -> Standing {
+pub(super) fn open() -> Standing {
     Standing::default().after(&fails(), ENOUGH, limits(), start())
 }
 
@@ -43,7 +39,7 @@ fn wait(standing: &Standing, since: Timestamp) -> SignedDuration {
 }
 
 /// A target with a status that tells a standing, as it does for so many accounts.
-fn told(standing: &Standing, accounts: i32, now: Timestamp) -> ScrobbleTarget {
+pub(super) fn told(standing: &Standing, accounts: i32, now: Timestamp) -> ScrobbleTarget {
     let mut target = target("brainz", TargetType::ListenBrainz);
     target.metadata.uid = Some("target-uid".to_owned());
     target.status = Some(targets::settle(&target, &Ok(()), standing, accounts, now));
@@ -249,152 +245,6 @@ fn what_a_target_tells_is_what_the_next_process_knows() {
     }
 }
 
-/// A target whose breaker is open or not, to an account whose plays wait there.
-fn sees(world: &mut World, standing: &Standing, accounts: i32) {
-    let target = told(standing, accounts, world.now);
-    world.surroundings.targets[0].target = Lookup::Found(std::sync::Arc::new(target));
-}
-
-/// An account with one play, whose target failed once.
-fn failed_once() -> World {
-    let mut world = World::of(account().with_target("brainz"));
-    world.targets = Box::new(|_, plays| Submission::all(plays.len(), &Delivery::Unknown(Trouble::Timeout)));
-    world.shows([play("a", start() - minutes(3))]);
-    world.pass();
-    assert_eq!(world.status().target("brainz").unwrap().consecutive_failures, 1);
-    world
-}
-
-fn sends(world: &World) -> usize {
-    world.count(|deed| matches!(deed, Deed::Sent { .. } | Deed::Verified(_)))
-}
-
-#[test]
-fn an_account_sends_nothing_while_the_breaker_is_open_and_says_whose_it_is() {
-    let mut world = failed_once();
-    sees(&mut world, &open(), 30);
-    world.forget();
-    world.pass();
-    let target = world.status().target("brainz").cloned().unwrap();
-    assert_eq!((target.state, target.circuit_breaker_of), (TargetState::CircuitOpen, Some(BreakerOwner::Target)));
-    assert_eq!(target.reason.as_deref(), Some("TargetFailing"));
-    assert_eq!((target.consecutive_failures, target.pending), (1, 1), "its own count stays alone");
-    assert_eq!(target.circuit_breaker, open().breaker);
-    let message = target.message.unwrap();
-    assert!(message.starts_with("ScrobbleTarget music/brainz: the service gives no usable answer"), "{message}");
-    let next = target.next_attempt_time.unwrap().0;
-    let probe = open().next_probe().unwrap();
-    assert!(next >= probe && next <= probe + seconds(30), "{next}");
-    assert_eq!(world.status().condition(ConditionType::Ready), "False TargetFailing");
-    assert_eq!(world.status().condition(ConditionType::Stalled), "");
-    assert_eq!(world.status().condition(ConditionType::Synced), "True Succeeded");
-    world.forget();
-    while world.now < probe - seconds(1) {
-        let wait = world.pass().requeue;
-        world.now = (world.now + wait).min(probe - seconds(1));
-    }
-    assert_eq!((sends(&world), world.writes), (0, 0), "and it writes nothing meanwhile");
-    // Another account's probe is on its way.
-    world.now = next + seconds(1);
-    world.surroundings.targets[0].view.probing = true;
-    let wait = world.pass().requeue;
-    assert_eq!(sends(&world), 0);
-    assert!(wait >= seconds(5), "it does not ask again and again: {wait}");
-    world.surroundings.targets[0].view.probing = false;
-    world.pass();
-    assert_eq!(sends(&world), 1, "its turn to probe");
-    let known = world.status().target("brainz").cloned().unwrap();
-    assert_eq!(known.consecutive_failures, 1, "a probe counts for the target");
-}
-
-#[test]
-fn those_that_wait_come_back_one_after_the_other_in_one_write_each() {
-    let mut world = failed_once();
-    sees(&mut world, &open(), 30);
-    world.pass();
-    world.forget();
-    world.targets = Box::new(|_, plays| Submission::all(plays.len(), &Delivery::Accepted));
-    let closed = world.now + minutes(2);
-    world.now = closed;
-    sees(&mut world, &Standing::default(), 30);
-    world.surroundings.targets[0].view.closed_time = Some(closed);
-    let uid = world.account.metadata.uid.clone().unwrap_or_default();
-    let turn = turn(&uid, 30);
-    assert!(turn > seconds(1), "{turn}");
-    while world.now < closed + turn {
-        let wait = world.pass().requeue;
-        assert_eq!((sends(&world), world.writes), (0, 0), "not its turn at {}", world.now);
-        world.now = world.now + wait;
-    }
-    assert!(world.now <= closed + turn + seconds(1));
-    world.pass();
-    assert_eq!((sends(&world), world.writes), (1, 1));
-    let status = world.status();
-    let known = status.target("brainz").unwrap();
-    assert_eq!((known.state, known.pending, known.consecutive_failures), (TargetState::Healthy, 0, 0));
-    assert_eq!((&known.circuit_breaker, known.circuit_breaker_of, &known.message), (&None, None, &None));
-    assert_eq!(status.condition(ConditionType::Ready), "True Succeeded");
-}
-
-#[test]
-fn an_account_without_plays_says_so_and_follows_no_probe_with_a_write() {
-    let mut world = World::of(account().with_target("brainz"));
-    world.shows([play("a", start() - minutes(3))]);
-    world.pass();
-    world.account = world.account.clone().with_status(|status| {
-        status.targets[0].credentials_id = Some("looked at".to_owned());
-    });
-    sees(&mut world, &open(), 30);
-    world.pass();
-    let known = world.status().target("brainz").cloned().unwrap();
-    assert_eq!(
-        (known.state, &known.next_attempt_time, &known.circuit_breaker),
-        (TargetState::CircuitOpen, &None, &None)
-    );
-    assert_eq!(world.status().condition(ConditionType::Ready), "False TargetFailing");
-    world.forget();
-    let due = open().next_probe().unwrap();
-    world.now = due;
-    let again = open().after(&fails(), PROBE, limits(), due);
-    sees(&mut world, &again, 30);
-    world.pass();
-    assert_eq!((sends(&world), world.writes), (0, 0));
-    sees(&mut world, &Standing::default(), 30);
-    world.surroundings.targets[0].view.closed_time = Some(world.now);
-    world.run_for(minutes(1));
-    assert_eq!((sends(&world), world.writes), (0, 1));
-    assert_eq!(world.status().condition(ConditionType::Ready), "True Succeeded");
-}
-
-#[test]
-fn what_is_an_accounts_own_stays_its_own() {
-    let mut world = World::of(account().with_target("brainz"));
-    world.targets = Box::new(|_, plays| Submission::all(plays.len(), &Delivery::CredentialsRefused));
-    world.shows([play("a", start() - minutes(3))]);
-    world.pass();
-    sees(&mut world, &open(), 30);
-    world.pass();
-    let known = world.status().target("brainz").cloned().unwrap();
-    assert_eq!((known.state, known.circuit_breaker_of), (TargetState::Unauthorized, None));
-    assert_eq!(world.status().condition(ConditionType::Ready), "False TargetUnauthorized");
-}
-
-#[test]
-fn turns_spread_evenly_and_are_over_soon() {
-    assert_eq!(turn("the only one", 1), SignedDuration::ZERO);
-    assert_eq!(turn("nobody knows how many", 0), SignedDuration::ZERO);
-    for accounts in [2, 30, 200, 10_000] {
-        let bound = (seconds(1) * accounts).min(LONGEST_SPREAD);
-        let mut turns: Vec<SignedDuration> = (0..accounts).map(|uid| turn(&format!("uid-{uid}"), accounts)).collect();
-        turns.sort();
-        assert!(turns.last().unwrap() <= &bound, "{accounts}");
-        if accounts >= 200 {
-            let first_half = turns.iter().filter(|turn| **turn * 2 < bound).count();
-            assert!((accounts as usize * 2 / 5..accounts as usize * 3 / 5).contains(&first_half), "{first_half}");
-        }
-    }
-}
-
 proptest! {
     #![proptest_config(config(200))]
 
@@ -447,20 +297,4 @@ proptest! {
 
 fn open_at(standing: &Standing, now: Timestamp) -> Standing {
     standing.after(&fails(), ENOUGH, limits(), now)
-}
-
-#[test]
-fn a_look_at_a_key_is_no_proof_that_a_service_takes_plays() {
-    // Held, with a play: it is the play that probes, not the key.
-    let mut world = failed_once();
-    world.account = world.account.clone().with_status(|status| status.targets[0].credentials_id = None);
-    world.surroundings.targets[0].credentials_id = Some("anything".to_owned());
-    sees(&mut world, &open(), 1);
-    world.pass();
-    world.forget();
-    world.now = open().next_probe().unwrap() + seconds(1);
-    world.pages.then = ApiAnswer::Failed(Trouble::Timeout);
-    world.run_for(seconds(5));
-    assert_eq!(world.count(|deed| matches!(deed, Deed::Verified(_))), 0);
-    assert_eq!(world.count(|deed| matches!(deed, Deed::Sent { .. })), 1);
 }

@@ -11,4 +11,5 @@ mod last_fm_limits;
 mod quarantine;
 pub mod stage;
 mod strangers;
+mod target_breaker;
 mod unreadable;

@@ -47,9 +47,13 @@ async fn poisoned_data_hurts_its_own_account_alone() {
         world.play(name, 1, 60).await;
     }
     let poisons = poisons();
-    for poison in &poisons {
-        poison.set_up(&world, &spec("main", poison.name, interval, &["hook"])).await;
-    }
+    world.listenbrainz_target().await;
+    let set_up = poisons.iter().map(|poison| {
+        let spec = spec("main", poison.name, interval, &["hook"]);
+        let world = &world;
+        async move { poison.set_up(world, &spec).await }
+    });
+    join_all(set_up).await;
     let operator = world.operator().environment("SCROBBLE_OPERATOR_FAILPOINT", &Poison::failpoints());
     let operator = operator.start().await.unwrap();
     let told = join_all(poisons.iter().map(|poison| poison.is_told(&world))).await;

@@ -38,7 +38,7 @@ async fn gated(test: &str, effect: Effect, reason: &str, wait: SignedDuration) {
     let names = world.crowd("listener", crowd.accounts, "main", crowd.interval).await;
     let operator = || world.operator().flag("concurrency", &CONCURRENCY.to_string());
     let first = operator().start().await.unwrap();
-    world.wait_everybody("True", "Succeeded").await;
+    world.wait_until_all("True", "Succeeded").await;
     drop(first);
 
     // The first request that is refused closes the gate.

@@ -1,7 +1,9 @@
 //! Limits that many accounts share: Spotify's own, and those the operator keeps so as not to meet them.
 
+mod budget;
 mod gates;
 mod outage;
+mod requests;
 
 use std::time::Duration;
 
@@ -55,7 +57,7 @@ impl World {
     }
 
     /// Waits until `Ready` of all accounts has this status and reason.
-    async fn wait_everybody(&self, status: &str, reason: &str) -> Vec<SpotifyAccount> {
+    async fn wait_until_all(&self, status: &str, reason: &str) -> Vec<SpotifyAccount> {
         wait_until(&format!("everybody to be Ready={status}/{reason}"), LONG, async || {
             let found = self.everybody().await;
             let says = |account: &&SpotifyAccount| {

@@ -34,7 +34,7 @@ async fn an_outage_of_two_hours_opens_one_breaker_and_is_over_within_a_quarter_o
     let names = world.crowd("listener", ACCOUNTS, "main", "20m").await;
     let operator = || world.operator().minimum_interval("5m");
     let first = operator().start().await.unwrap();
-    world.wait_everybody("True", "Succeeded").await;
+    world.wait_until_all("True", "Succeeded").await;
 
     let before = world.script.last_seq().await.unwrap();
     let status = Effect::Status { status: 503, body: Default::default(), text: None, retry_after_seconds: None };
@@ -87,7 +87,7 @@ async fn an_outage_of_two_hours_opens_one_breaker_and_is_over_within_a_quarter_o
     // A minute of the test clock is half a second.
     let bound = SignedDuration::from_mins(15) + INTERVAL + SignedDuration::from_mins(5);
     assert!(last.duration_since(back) <= bound, "{last} after {back}");
-    for account in world.wait_everybody("True", "Succeeded").await {
+    for account in world.wait_until_all("True", "Succeeded").await {
         let status = account.status.unwrap();
         assert_eq!(status.failures, None);
         assert_eq!(condition(&status, ConditionType::CircuitOpen), ("", ""));

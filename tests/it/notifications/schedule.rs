@@ -43,6 +43,11 @@ async fn the_listener_is_asked_four_times_in_a_month_of_restarts_and_anew_after_
         assert_eq!(body["command"], command);
         assert!(body["text"].as_str().unwrap().contains(&format!("Run: {command}")), "{body}");
     }
+    let shown = serde_json::to_string(&world.script.deliveries("notices").await.unwrap()).unwrap();
+    for (secret, key) in [("alice-spotify", "refresh-token"), ("main-client", "client-secret"), ("hooks", "hmac")] {
+        let value = tokens::text(&world, secret, key).await.unwrap();
+        assert!(!shown.contains(&value), "a notice shows {secret}/{key}");
+    }
 
     let mark = world.mark().await;
     let operator = world.operator().clock("+31d").start().await.unwrap();
