@@ -39,6 +39,7 @@ pub fn wait<T>(answer: &ApiAnswer<T>, made: u32, tries: u32, jitter_ms: u16) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::v1alpha1::FailureStatus;
     use crate::domain::answer::{Forbidden, Trouble};
 
     fn milliseconds(count: i64) -> SignedDuration {
@@ -96,7 +97,8 @@ mod tests {
 
     #[test]
     fn an_account_that_fails_already_is_asked_for_once() {
-        let failing = SpotifyAccountStatus { failures: Some(Default::default()), ..Default::default() };
+        let failures = Some(FailureStatus::default());
+        let failing = SpotifyAccountStatus { failures, ..SpotifyAccountStatus::default() };
         assert_eq!(tries(None), 3);
         assert_eq!(tries(Some(&SpotifyAccountStatus::default())), 3);
         assert_eq!(tries(Some(&failing)), 1);

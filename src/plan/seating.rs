@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::failure::Failure;
 use super::observed::{Lookup, Observed};
 use super::problem::Problem;
 use super::reference;
@@ -144,7 +145,7 @@ impl Seating {
                         "{left}, and its fallback {missing} does not exist or is not shared with this namespace: {remedy}"
                     ),
                 };
-                Some(Problem::target(Reason::NoSeatLeft, message))
+                Some(Problem::of(Failure::NoSeatLeft, message))
             }
             Self::Unplanned | Self::Unasked | Self::InForce(_) => None,
         }

@@ -7,11 +7,11 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::breaker;
+use super::failure::Failure;
 use super::problem::Problem;
 use crate::api::condition::{ConditionType, Reason, find_condition, whole_seconds};
 use crate::api::v1alpha1::{
-    BreakerLimits, BreakerState, BreakerStatus, FailureType, RateLimitStatus, ScrobbleTarget, ScrobbleTargetStatus,
-    TargetType,
+    BreakerLimits, BreakerState, BreakerStatus, RateLimitStatus, ScrobbleTarget, ScrobbleTargetStatus, TargetType,
 };
 use crate::domain::answer::{Delivery, Submission, Trouble};
 use crate::domain::digest::keyed_hash;
@@ -192,7 +192,7 @@ impl Standing {
         let until = self.paused_until.filter(|until| *until > now)?;
         let message = format!("the service asks to be left alone until {until:.0}: plays wait");
         let is_long = said || until.duration_since(now) > LONGEST_PASSED_OVER;
-        is_long.then(|| Problem::passing(Reason::RateLimited, FailureType::RateLimited, message))
+        is_long.then(|| Problem::of(Failure::TargetLimited, message))
     }
 
     pub(super) fn trips(&self) -> i32 {

@@ -2,6 +2,7 @@
 
 use scrobble_harness::{ControlPlane, Options};
 use scrobble_operator::api::condition::Reason;
+use scrobble_operator::plan::failure::tables;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -10,23 +11,60 @@ fn root() -> &'static Path {
 }
 
 fn documents() -> Vec<PathBuf> {
-    let folders = [root().to_path_buf(), root().join("docs")];
+    let folders = [root().to_path_buf(), root().join("docs"), root().join("docs/runbooks")];
     let entries = folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap()).map(|entry| entry.unwrap().path());
     entries.filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect()
 }
 
+/// What `make generate` writes between two marks of a page.
+fn generated(text: &str, name: &str, table: &str) -> String {
+    let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
+    let (before, rest) = text.split_once(&begin).unwrap_or_else(|| panic!("no mark {begin}"));
+    let (_, after) = rest.split_once(&end).unwrap_or_else(|| panic!("no mark {end}"));
+    format!("{before}{begin}{table}{end}{after}")
+}
+
 #[test]
-fn the_table_of_reasons_is_complete_and_true() {
-    let page = fs::read_to_string(root().join("docs/reasons.md")).unwrap();
-    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
-    assert_eq!(rows.len(), Reason::ALL.len(), "one row for each reason in docs/reasons.md");
-    for (row, reason) in rows.iter().zip(Reason::ALL) {
-        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
-        assert_eq!(cells.len(), 3, "{row}");
-        assert_eq!(cells[0], format!("`{reason}`"), "the order is that of Reason::ALL");
-        assert!(!cells[1].is_empty(), "who acts: {row}");
-        assert_eq!(cells[2], reason.description(), "{reason}");
+fn the_tables_of_reasons_and_failures_are_what_the_code_says() {
+    let path = root().join("docs/reasons.md");
+    let found = fs::read_to_string(&path).unwrap();
+    let expected = generated(&found, "reasons", &tables::reasons());
+    let expected = generated(&expected, "failures", &tables::failures());
+    if std::env::var_os("SCROBBLE_OPERATOR_GENERATE").is_some() {
+        fs::write(&path, &expected).unwrap();
+    } else {
+        assert_eq!(found, expected, "docs/reasons.md is not what `make generate` writes");
     }
+}
+
+#[test]
+fn every_reason_has_its_runbook() {
+    let page = fs::read_to_string(root().join("docs/runbooks/reasons.md")).unwrap();
+    let sections: Vec<&str> = page.split("\n## ").skip(1).collect();
+    let named: Vec<&str> = sections.iter().filter_map(|section| section.lines().next()).collect();
+    for reason in Reason::ALL {
+        let section = named.iter().position(|name| *name == reason.as_str());
+        let section = section.map(|at| sections[at]).unwrap_or_else(|| panic!("{reason} has no runbook"));
+        assert!(section.contains(reason.as_str()) && section.lines().count() > 2, "{reason}: {section}");
+        let ends = section.to_lowercase();
+        assert!(ends.contains("over") || *reason == Reason::Succeeded, "{reason}: how one sees that it is over");
+    }
+    assert_eq!(named.len(), Reason::ALL.len(), "a section for each reason and no other");
+}
+
+/// The headings of a page, as links name them.
+fn anchors(page: &str) -> Vec<String> {
+    let mut fenced = false;
+    let headings = page.lines().filter_map(|line| {
+        fenced ^= line.starts_with("```");
+        line.strip_prefix('#').filter(|_| !fenced)
+    });
+    let anchor = |heading: &str| {
+        let kept = heading.trim_start_matches('#').trim().to_lowercase();
+        let kept = kept.chars().filter(|letter| letter.is_alphanumeric() || matches!(letter, ' ' | '-' | '_'));
+        kept.map(|letter| if letter == ' ' { '-' } else { letter }).collect()
+    };
+    headings.map(anchor).collect()
 }
 
 #[test]
@@ -35,9 +73,15 @@ fn links_between_documents_lead_somewhere() {
     for path in documents() {
         let text = fs::read_to_string(&path).unwrap();
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            let file = link.split('#').next().unwrap_or_default();
-            let outside = link.contains("://") || file.is_empty();
-            if !outside && !path.parent().unwrap().join(file).exists() {
+            if link.contains("://") {
+                continue;
+            }
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
+            let leads = target.exists()
+                && (anchor.is_empty()
+                    || anchors(&fs::read_to_string(&target).unwrap()).iter().any(|known| known == anchor));
+            if !leads {
                 broken.push(format!("{}: {link}", path.display()));
             }
         }
@@ -61,7 +105,15 @@ async fn every_command_of_the_pages_works_as_it_is_printed() {
             .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())),
     )
     .unwrap();
-    for page in ["README.md", "docs/connect.md", "docs/secrets.md", "docs/reasons.md", "docs/tokens.md"] {
+    let pages = [
+        "README.md",
+        "docs/connect.md",
+        "docs/secrets.md",
+        "docs/reasons.md",
+        "docs/tokens.md",
+        "docs/runbooks/reasons.md",
+    ];
+    for page in pages {
         let script = commands(page);
         assert!(script.contains("kubectl"), "{page} has commands");
         let mut shell = plane.command("/bin/sh");

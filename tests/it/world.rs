@@ -84,7 +84,8 @@ impl World {
         world
     }
 
-    async fn app(&self, name: &str, app: &NewApp) {
+    /// Creates a `SpotifyApp` for a client.
+    pub async fn app(&self, name: &str, app: &NewApp) {
         // No budget, unless a test is about it.
         let mut spec = json!({"clientId": app.client_id, "quota": {"dailyCalls": 0}});
         if let Some(secret) = &app.client_secret {

@@ -53,11 +53,13 @@ impl Failure {
     /// What a target's answer is; none where it has the play or will never take it, or where the play's time is to blame.
     pub fn of_delivery(answer: &Delivery) -> Option<Self> {
         Some(match answer {
-            Delivery::Accepted | Delivery::AlreadyThere | Delivery::Never { .. } => return None,
+            Delivery::Accepted
+            | Delivery::AlreadyThere
+            | Delivery::Never { .. }
+            | Delivery::NotNow { trouble: Trouble::TooNew | Trouble::SecondTaken, .. } => return None,
             Delivery::CredentialsRefused => Self::TargetCredentialsRefused,
             Delivery::ClientRefused { .. } => Self::TargetKeysRefused,
             Delivery::Suspended => Self::TargetGone,
-            Delivery::NotNow { trouble: Trouble::TooNew | Trouble::SecondTaken, .. } => return None,
             Delivery::NotNow { trouble, .. } | Delivery::Unknown(trouble) => Self::of_target(trouble),
         })
     }

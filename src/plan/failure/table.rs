@@ -85,7 +85,9 @@ failures! {
         NETWORK;
     AccessTokenRefused:
         "Web API: 401 for an access token that was just issued." =>
-        Facts { owner: Owner::Account, failure_type: FailureType::Auth, ..PASSING };
+        Facts { owner: Owner::Account, failure_type: FailureType::Auth,
+            remedy: "nothing: the operator tries again; if it lasts, have the listener authorize the app again",
+            ..PASSING };
     ScopeInsufficient:
         "Web API: 403 `Insufficient client scope`." =>
         Facts { reason: Reason::ScopeInsufficient,
@@ -194,7 +196,7 @@ failures! {
             remedy: "write it as https://host/path", ..CONFIGURED };
     NoSeatLeft:
         "The plan has no seat left, and no plan to fall back to." =>
-        Facts { owner: Owner::Operator, reason: Reason::NoSeatLeft,
+        Facts { owner: Owner::Operator, reason: Reason::NoSeatLeft, condition: ConditionType::Synced,
             remedy: "raise `seats`, free one, or name a `fallback`", ..CONFIGURED };
     DuplicateListener:
         "An older account delivers the same listener's plays to the target with the same credentials." =>
