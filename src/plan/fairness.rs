@@ -42,7 +42,7 @@ impl<K: Clone + Eq + Hash, T> Queue<K, T> {
     }
 
     /// Gives out one turn, if one may be given: to the one that waits longest of the party whose turn it is.
-    pub fn next(&mut self) -> Option<(K, T)> {
+    pub fn give(&mut self) -> Option<(K, T)> {
         let free = self.size - self.out;
         for _ in 0..self.ring.len() {
             let key = self.ring.pop_front()?;
@@ -113,7 +113,7 @@ mod tests {
         let mut held = vec![0; parties];
         for party in 0..parties {
             (0..4 * size).for_each(|_| queue.join(&party, ()));
-            while let Some((party, ())) = queue.next() {
+            while let Some((party, ())) = queue.give() {
                 held[party] += 1;
                 holders.push_back(party);
             }
@@ -123,7 +123,7 @@ mod tests {
             queue.give_back(&party);
             held[party] -= 1;
             queue.join(&party, ());
-            while let Some((party, ())) = queue.next() {
+            while let Some((party, ())) = queue.give() {
                 held[party] += 1;
                 holders.push_back(party);
             }
@@ -149,19 +149,19 @@ mod tests {
             queue.join(&"a", waiting);
         }
         queue.join(&"b", "b1");
-        assert_eq!(queue.next(), Some(("a", "a1")));
-        assert_eq!(queue.next(), Some(("b", "b1")), "not a second one for a");
+        assert_eq!(queue.give(), Some(("a", "a1")));
+        assert_eq!(queue.give(), Some(("b", "b1")), "not a second one for a");
         queue.join(&"c", "c1");
-        assert_eq!((queue.next(), queue.out()), (None, 2));
+        assert_eq!((queue.give(), queue.out()), (None, 2));
         queue.give_back(&"b");
-        assert_eq!(queue.next(), Some(("c", "c1")), "a holds one");
+        assert_eq!(queue.give(), Some(("c", "c1")), "a holds one");
         queue.give_back(&"a");
-        assert_eq!(queue.next(), Some(("a", "a2")));
+        assert_eq!(queue.give(), Some(("a", "a2")));
         queue.give_back(&"c");
-        assert_eq!(queue.next(), None, "what is left is for somebody else");
+        assert_eq!(queue.give(), None, "what is left is for somebody else");
         assert_eq!(queue.clear(), ["a3"]);
         queue.give_back(&"a");
-        assert_eq!((queue.next(), queue.out()), (None, 0));
+        assert_eq!((queue.give(), queue.out()), (None, 0));
         assert!(queue.parties.is_empty(), "nothing is remembered of whoever is gone");
     }
 
@@ -198,11 +198,13 @@ mod tests {
                         passed_over.entry(party).or_insert(0);
                     }
                 }
-                while let Some((party, _)) = queue.next() {
+                while let Some((party, _)) = queue.give() {
                     served += 1;
                     out.push(party);
                     passed_over.remove(&party);
-                    passed_over.values_mut().for_each(|others| *others += 1);
+                    for others in passed_over.values_mut() {
+                        *others += 1;
+                    }
                 }
                 assert!(out.len() <= size, "seed {seed}");
                 assert_eq!(out.len(), queue.out(), "seed {seed}");
@@ -212,7 +214,7 @@ mod tests {
             }
             while let Some(party) = out.pop() {
                 queue.give_back(&party);
-                while let Some((party, _)) = queue.next() {
+                while let Some((party, _)) = queue.give() {
                     served += 1;
                     out.push(party);
                 }

@@ -143,6 +143,7 @@ impl Standing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::v1alpha1::RefusedClientStatus;
 
     fn limits() -> BreakerLimits {
         let probe_after = SignedDuration::from_mins(15);
@@ -193,7 +194,11 @@ mod tests {
     #[test]
     fn refused_credentials_have_the_breaker_for_themselves() {
         let now: Timestamp = "2026-11-23T10:00:00Z".parse().unwrap();
-        let refused = Standing { refused: Some(Default::default()), ..Standing::default() }.away("uid", limits(), now);
+        let refused = Standing { refused: Some(RefusedClientStatus::default()), ..Standing::default() }.away(
+            "uid",
+            limits(),
+            now,
+        );
         assert_eq!(refused.breaker, None);
         let breaker = Some(breaker::opened(None, limits(), now));
         let refused = Standing { breaker, ..refused };

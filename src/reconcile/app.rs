@@ -24,7 +24,7 @@ pub(super) const TRIES: usize = 8;
 
 /// One pass over an app.
 pub async fn reconcile_app(guarded: Arc<DeserializeGuard<SpotifyApp>>, ctx: Arc<Context>) -> Result<Action, Error> {
-    fault::guarded("SpotifyApp", &guarded, &ctx, pass(&guarded, &ctx)).await
+    Box::pin(fault::guarded("SpotifyApp", &guarded, &ctx, pass(&guarded, &ctx))).await
 }
 
 async fn pass(guarded: &DeserializeGuard<SpotifyApp>, ctx: &Arc<Context>) -> Result<Action, Error> {

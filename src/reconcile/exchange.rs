@@ -82,7 +82,7 @@ pub(super) async fn refresh(ctx: &Arc<Context>, exchange: Exchange) -> Exchanged
     let (sender, receiver) = oneshot::channel();
     let task = Arc::clone(ctx);
     let work = async move {
-        let exchanged = panics::caught(claim_exchange_commit(&task, exchange, &turn)).await;
+        let exchanged = Box::pin(panics::caught(claim_exchange_commit(&task, exchange, &turn))).await;
         drop(turn);
         let _ = sender.send(exchanged.flatten());
     };

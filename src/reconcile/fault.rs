@@ -21,7 +21,7 @@ use crate::plan::{Lookup, breaker, settle};
 /// Every step has a deadline of its own; a pass ends here even if they add up.
 const LONGEST_PASS: Duration = Duration::from_mins(5);
 /// What is left to tell of a pass is told within this.
-const TELLING: Duration = Duration::from_secs(60);
+const TELLING: Duration = Duration::from_mins(1);
 /// The longest wait after a panic; the first is a minute.
 const LONGEST_WAIT: SignedDuration = SignedDuration::from_mins(15);
 
@@ -65,7 +65,7 @@ pub(super) async fn tell(ctx: &Context, account: &Arc<SpotifyAccount>, name: &Ob
         let wait = record_of(ctx, &mut live, account, name, &why).await.unwrap_or(breaker::FIRST_WAIT.unsigned_abs());
         place.map_or(Error::Overdue { wait }, |place| Error::Panicked { place, wait })
     }));
-    match telling.await {
+    match Box::pin(telling).await {
         Ok(Ok(error)) => error,
         Ok(Err(_)) => overdue(),
         Err(place) => panicked(place),

@@ -125,7 +125,7 @@ pub async fn reconcile_account(
         let account = match &guarded.0 {
             Ok(account) => account,
             Err(invalid) => {
-                fault::contained(unreadable::report::<SpotifyAccount>(&ctx, &invalid.metadata)).await?;
+                Box::pin(fault::contained(unreadable::report::<SpotifyAccount>(&ctx, &invalid.metadata))).await?;
                 return Ok(None);
             }
         };
@@ -138,7 +138,7 @@ pub async fn reconcile_account(
             Err(error) => Err(Box::pin(fault::tell(&ctx, &account, &name, error)).await),
         }
     };
-    let wait: Option<Duration> = pass.instrument(span).await?;
+    let wait: Option<Duration> = Box::pin(pass.instrument(span)).await?;
     Ok(wait.map_or_else(Action::await_change, Action::requeue))
 }
 

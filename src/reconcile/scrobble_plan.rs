@@ -11,7 +11,7 @@ use crate::api::v1alpha1::ScrobblePlan;
 
 /// One pass over a plan.
 pub async fn reconcile_plan(guarded: Arc<DeserializeGuard<ScrobblePlan>>, ctx: Arc<Context>) -> Result<Action, Error> {
-    fault::guarded("ScrobblePlan", &guarded, &ctx, pass(&guarded, &ctx)).await
+    Box::pin(fault::guarded("ScrobblePlan", &guarded, &ctx, pass(&guarded, &ctx))).await
 }
 
 async fn pass(guarded: &DeserializeGuard<ScrobblePlan>, ctx: &Arc<Context>) -> Result<Action, Error> {

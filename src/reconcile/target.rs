@@ -21,7 +21,7 @@ pub async fn reconcile_target(
     guarded: Arc<DeserializeGuard<ScrobbleTarget>>,
     ctx: Arc<Context>,
 ) -> Result<Action, Error> {
-    fault::guarded("ScrobbleTarget", &guarded, &ctx, pass(&guarded, &ctx)).await
+    Box::pin(fault::guarded("ScrobbleTarget", &guarded, &ctx, pass(&guarded, &ctx))).await
 }
 
 async fn pass(guarded: &DeserializeGuard<ScrobbleTarget>, ctx: &Arc<Context>) -> Result<Action, Error> {

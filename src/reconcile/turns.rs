@@ -71,7 +71,7 @@ impl Turns {
     /// Gives out what may be given. Somebody who has gone meanwhile gives it back by that.
     fn hand_out(&self) {
         loop {
-            let Some((party, waiting)) = self.state().queue.next() else { return };
+            let Some((party, waiting)) = self.state().queue.give() else { return };
             drop(waiting.send(Turn { turns: self.clone(), party }));
         }
     }

@@ -39,7 +39,7 @@ fn watch_backoff() -> ResetTimerBackoff<ExponentialBackoff> {
         .with_max_delay(Duration::from_secs(5))
         .without_max_times()
         .with_jitter();
-    ResetTimerBackoff::new(pauses.into(), Duration::from_secs(60))
+    ResetTimerBackoff::new(pauses.into(), Duration::from_mins(1))
 }
 
 /// Watches a kind. The store keeps objects without `managedFields`; the stream tells of what people changed, not of

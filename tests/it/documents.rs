@@ -44,7 +44,7 @@ fn every_reason_has_its_runbook() {
     let named: Vec<&str> = sections.iter().filter_map(|section| section.lines().next()).collect();
     for reason in Reason::ALL {
         let section = named.iter().position(|name| *name == reason.as_str());
-        let section = section.map(|at| sections[at]).unwrap_or_else(|| panic!("{reason} has no runbook"));
+        let section = section.map_or_else(|| panic!("{reason} has no runbook"), |at| sections[at]);
         assert!(section.contains(reason.as_str()) && section.lines().count() > 2, "{reason}: {section}");
         let ends = section.to_lowercase();
         assert!(ends.contains("over") || *reason == Reason::Succeeded, "{reason}: how one sees that it is over");

@@ -222,7 +222,7 @@ mod tests {
         tokio::spawn(async move {
             let (mut connection, _) = listener.accept().await.unwrap();
             let mut request = [0; 4096];
-            connection.read(&mut request).await.unwrap();
+            assert!(connection.read(&mut request).await.unwrap() > 0);
             connection.write_all(head.as_bytes()).await.unwrap();
             let mut taken = 0;
             while connection.write_all(&vec![b' '; chunk]).await.is_ok() {

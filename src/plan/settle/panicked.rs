@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Settled, announcements, failures};
 use crate::api::condition::{ConditionStatus, ConditionType, Reason, find_condition, remove_condition, set_condition};
-use crate::api::v1alpha1::{SpotifyAccount, SpotifyAccountStatus, SpotifyApp};
+use crate::api::v1alpha1::{GoDuration, SpotifyAccount, SpotifyAccountStatus, SpotifyApp};
 use crate::plan::failure::Failure;
 use crate::plan::problem::Problem;
 use crate::plan::{breaker, request, schedule};
@@ -38,7 +38,7 @@ pub fn cut_off(account: &SpotifyAccount, app: Option<&SpotifyApp>, why: &CutOff,
     let consecutive = status.failures.as_ref().map_or(0, |failures| failures.consecutive).saturating_add(1);
     let limits = failures::limits_by(app);
     let opened = breaker::after_failure(status.circuit_breaker.as_ref(), consecutive, limits, now);
-    let interval = status.sync.as_ref().and_then(|sync| sync.interval.as_ref()).map(|interval| interval.duration());
+    let interval = status.sync.as_ref().and_then(|sync| sync.interval.as_ref()).map(GoDuration::duration);
     let longest = interval.map_or(LONGEST_WAIT, |interval| interval.min(LONGEST_WAIT));
     let probe = opened.as_ref().and_then(|breaker| breaker.next_probe_time.as_ref()).map(|time| time.0);
     let next = failures::round_up(probe.unwrap_or_else(|| now + breaker::wait_after(consecutive, longest))).0;

@@ -45,8 +45,6 @@ const SLOW_PROBE: SignedDuration = SignedDuration::from_hours(1);
 const PROBE_PAUSE: SignedDuration = SignedDuration::from_mins(1);
 /// A token that Spotify refuses with words about the app, whose keys it accepts from others, is tried again after this.
 const ODD_PROBE: SignedDuration = SignedDuration::from_mins(15);
-/// How long Spotify is left alone that asks to wait and does not say for how long, and where the quota is spent.
-
 /// What a pass means.
 pub fn verdict(account: &SpotifyAccount, observed: &Observed, progress: &Progress, now: Timestamp) -> Verdict {
     if account.spec.suspend {

@@ -67,7 +67,7 @@ async fn wait_for_reads(
     count: usize,
     interval: Duration,
 ) -> BTreeMap<String, Vec<Timestamp>> {
-    let deadline = interval * u32::try_from(3 * count).unwrap() + Duration::from_secs(60);
+    let deadline = interval * u32::try_from(3 * count).unwrap() + Duration::from_mins(1);
     let what = format!("{count} reads of each");
     let reads = wait_until(&what, deadline, async || {
         let reads = reads(world, since).await?;

@@ -46,7 +46,7 @@ async fn gated(test: &str, effect: Effect, reason: &str, wait: SignedDuration) {
     world.script.add_fault(&NewFault::new(effect)).await.unwrap();
     let paced = |clock: Option<&str>| {
         let operator = operator().flag("app-requests-per-30s", crowd.requests_per_30s);
-        clock.into_iter().fold(operator, |operator, clock| operator.clock(clock))
+        clock.into_iter().fold(operator, scrobble_harness::Operator::clock)
     };
     let second = paced(None).start().await.unwrap();
     let status = world

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use scrobble_harness::wait_until;
 use scrobble_operator::api::condition::ConditionType;
-use scrobble_simulator::api::{Effect, Endpoint, NewApp, NewFault};
+use scrobble_simulator::api::{BodyForm, Effect, Endpoint, NewApp, NewFault};
 
 use super::{LONG, app_condition};
 use crate::world::{CLIENT_ID, CLIENT_SECRET, World, condition, ready};
@@ -37,7 +37,7 @@ async fn an_outage_of_two_hours_opens_one_breaker_and_is_over_within_a_quarter_o
     world.wait_until_all("True", "Succeeded").await;
 
     let before = world.script.last_seq().await.unwrap();
-    let status = Effect::Status { status: 503, body: Default::default(), text: None, retry_after_seconds: None };
+    let status = Effect::Status { status: 503, body: BodyForm::default(), text: None, retry_after_seconds: None };
     world.script.add_fault(&NewFault::new(status).at(Endpoint::Token)).await.unwrap();
     let hang = NewFault::new(Effect::CutBefore).at(Endpoint::RecentlyPlayed);
     world.script.add_fault(&hang).await.unwrap();

@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use k8s_openapi::api::events::v1::Event;
 use kube::Api;
+use kube::api::ListParams;
 use scrobble_harness::wait_until;
 use scrobble_operator::api::v1alpha1::{SpotifyAccount, SpotifyApp};
 use scrobble_simulator::api::{Endpoint, NewApp};
@@ -72,7 +73,7 @@ async fn whoever_asks_ten_times_a_second_is_heard_once_a_minute_and_delays_nobod
     assert!(of_the_loud <= 90, "{of_the_loud} writes for {asked} requests");
     let events: Api<Event> = Api::namespaced(world.client.clone(), &world.namespace);
     let told = wait_until("the refusal to be told", LONG, async || {
-        let found = events.list(&Default::default()).await.map_err(|error| error.to_string())?;
+        let found = events.list(&ListParams::default()).await.map_err(|error| error.to_string())?;
         let told = found.into_iter().filter_map(|event| event.note).find(|note| note.contains("is not granted"));
         told.ok_or_else(|| "nothing".to_owned())
     });

@@ -88,7 +88,7 @@ fn even_the_fewest_reads_of_many_leave_half_of_the_calls() {
     for (count, calls) in [(1, 1), (40, 1), (40, 10), (1000, 400), (3000, 400)] {
         let uids = uids(count);
         let members: Vec<Member> = uids.iter().map(|uid| member(uid, &[])).collect();
-        let spent = Allowance::new(calls, &vec![calls; 25]);
+        let spent = Allowance::new(calls, &[calls; 25]);
         let levels = share(&members, &spent, now()).levels;
         let a_day: i64 = levels.into_iter().map(|level| rate(interval(level)) * 24).sum();
         assert!(a_day <= calls * CALL / 2 + CALL, "{count} accounts, {calls} calls: {a_day}");
