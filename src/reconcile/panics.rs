@@ -83,7 +83,7 @@ mod tests {
         for (file, expected) in [
             ("src/plan/open.rs", "src/plan/open.rs:7"),
             (
-                "/home/me/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/serde-1.0.1/src/de.rs",
+                "/builds/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/serde-1.0.1/src/de.rs",
                 "serde-1.0.1/src/de.rs:7",
             ),
             ("/rustc/0123/library/core/src/str/mod.rs", "/rustc/0123/library/core/src/str/mod.rs:7"),

@@ -10,8 +10,8 @@ use scrobble_operator::api::condition::{
     ConditionStatus, ConditionType, Reason, remove_condition, set_condition, whole_seconds,
 };
 use scrobble_operator::api::v1alpha1::{
-    AuthorizationStatus, BreakerState, BreakerStatus, FailureStatus, FailureType, RateLimitStatus, ScrobblePlanStatus,
-    ScrobbleTargetStatus, SpotifyAccount, SpotifyAccountStatus, SpotifyAppStatus, SyncStatus,
+    AuthorizationStatus, BreakerState, BreakerStatus, FailureStatus, FailureType, PlanMember, RateLimitStatus,
+    ScrobblePlanStatus, ScrobbleTargetStatus, SpotifyAccount, SpotifyAccountStatus, SpotifyAppStatus, SyncStatus,
 };
 use serde_json::{Value, json};
 
@@ -242,7 +242,22 @@ async fn the_other_kinds_show_what_matters() {
         url: Some("https://api.listenbrainz.org".to_owned()),
         ..ScrobbleTargetStatus::default()
     };
-    let plan = ScrobblePlanStatus { conditions, seats_taken: 9, ..ScrobblePlanStatus::default() };
+    // Operators of other tests look after plans, too, and correct what does not add up.
+    let members = (1..=9).map(|number| PlanMember {
+        namespace: "music".to_owned(),
+        name: format!("member-{number}"),
+        uid: None,
+        number: Some(number),
+        granted_time: whole_seconds(days_from_now(0)),
+    });
+    let members = members.collect();
+    let plan = ScrobblePlanStatus {
+        conditions,
+        seats_taken: 9,
+        next_number: Some(10),
+        members,
+        ..ScrobblePlanStatus::default()
+    };
     let plan_name = cluster.namespace.clone();
     for (kind, name, sample, status, narrow, wide) in [
         (
