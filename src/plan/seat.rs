@@ -157,7 +157,10 @@ pub fn count(plan: &ScrobblePlan, status: &mut ScrobblePlanStatus, shown: i64) {
         member.number = Some(next);
         next = next.saturating_add(1);
     }
-    status.next_number = Some(next);
+    // Who sees no account leaves it to whoever sees some: an operator may know a few namespaces only.
+    if status.next_number.is_some() || next > 1 {
+        status.next_number = Some(next);
+    }
 }
 
 fn by_seniority(member: &PlanMember) -> (Timestamp, &str, &str) {

@@ -70,6 +70,9 @@ async fn no_secret_is_shown_at_any_log_level() {
         ..NewApp::confidential(CLIENT_ID, CLIENT_SECRET)
     };
     let world = World::with_app("secrecy", app).await;
+    // Breakers would be in the way of faults.
+    let patient = json!({"spec": {"circuitBreaker": {"failureThreshold": 100}}});
+    world.patch::<SpotifyApp>("main", patient).await;
     world.account("alice", "1s").await;
     world.account("bob", "1s").await;
     dora(&world).await;
