@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help tools generate build test chaos soak isolation seats lint demo clean
+.PHONY: help tools generate build test chaos soak isolation seats limits lint demo clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -29,7 +29,7 @@ test: ## run all tests against a real control plane
 	maloja=$$(printf '%s\n' "$$maloja" | tail -n 1); \
 	export SCROBBLE_OPERATOR_TOOLS="$$tools" SCROBBLE_OPERATOR_MALOJA="$$maloja"; \
 	$(CARGO) build --workspace --features testing --all-targets && \
-	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-8} $(CARGO) test --workspace --features testing
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-10} $(CARGO) test --workspace --features testing
 
 # A short run of the same is part of `make test`. The compiler's words are left out, not those of the run.
 chaos: ## kill the operator more than 200 times under all rotation policies; fails where a token is lost without need
@@ -62,6 +62,14 @@ isolation: ## read 199 accounts on time beside one of each kind of poisoned data
 	export SCROBBLE_OPERATOR_TOOLS="$$tools" SCROBBLE_OPERATOR_ISOLATION=full; \
 	$(CARGO) build -q --features testing --bins && \
 	$(CARGO) test -q --features testing --test it -- --nocapture isolation::neighbours
+
+# A short run of the same is part of `make test`.
+limits: ## 200 accounts at a gate, in real time, and a day of a budget of 400 calls for 40 accounts
+	@tools=$$(tools/build) || exit 1; \
+	tools=$$(printf '%s\n' "$$tools" | tail -n 1); \
+	export SCROBBLE_OPERATOR_TOOLS="$$tools" SCROBBLE_OPERATOR_LIMITS=full; \
+	$(CARGO) build -q --features testing --bins && \
+	$(CARGO) test -q --features testing --test it -- --nocapture limits::
 
 lint: ## check the format and the lints
 	$(CARGO) fmt --all --check

@@ -32,7 +32,7 @@ impl<K: Clone + Eq + Hash, T> Queue<K, T> {
         Self { size: size.max(1), out: 0, parties: HashMap::new(), ring: VecDeque::new() }
     }
 
-    /// Somebody wants a turn. It comes by [`Self::next`].
+    /// Somebody wants a turn. It comes by [`Self::give`].
     pub fn join(&mut self, party: &K, waiting: T) {
         let entry = self.parties.entry(party.clone()).or_insert_with(|| Party { held: 0, waiting: VecDeque::new() });
         if entry.waiting.is_empty() {

@@ -28,5 +28,6 @@ mod maloja;
 mod notifications;
 mod plans;
 mod secrecy;
+mod snapshots;
 mod soak;
 mod world;
