@@ -210,6 +210,18 @@ async fn a_wide_account_shows_failures_circuit_and_plan() {
     assert_eq!(on_schedule["NEXT ATTEMPT"], "", "{printed}");
 }
 
+/// Nine members of a plan. Operators of other tests look after plans, too, and correct what does not add up.
+fn members() -> Vec<PlanMember> {
+    let member = |number| PlanMember {
+        namespace: "music".to_owned(),
+        name: format!("member-{number}"),
+        uid: None,
+        number: Some(number),
+        granted_time: whole_seconds(days_from_now(0)),
+    };
+    (1..=9).map(member).collect()
+}
+
 #[tokio::test]
 async fn the_other_kinds_show_what_matters() {
     let cluster = Cluster::new("columns-other").await;
@@ -242,15 +254,6 @@ async fn the_other_kinds_show_what_matters() {
         url: Some("https://api.listenbrainz.org".to_owned()),
         ..ScrobbleTargetStatus::default()
     };
-    // Operators of other tests look after plans, too, and correct what does not add up.
-    let members = (1..=9).map(|number| PlanMember {
-        namespace: "music".to_owned(),
-        name: format!("member-{number}"),
-        uid: None,
-        number: Some(number),
-        granted_time: whole_seconds(days_from_now(0)),
-    });
-    let members = members.collect();
     let plan = ScrobblePlanStatus {
         conditions,
         seats_taken: 9,
