@@ -258,7 +258,7 @@ async fn the_other_kinds_show_what_matters() {
         conditions,
         seats_taken: 9,
         next_number: Some(10),
-        members,
+        members: members(),
         ..ScrobblePlanStatus::default()
     };
     let plan_name = cluster.namespace.clone();
