@@ -29,7 +29,7 @@ test: ## run all tests against a real control plane
 	maloja=$$(printf '%s\n' "$$maloja" | tail -n 1); \
 	export SCROBBLE_OPERATOR_TOOLS="$$tools" SCROBBLE_OPERATOR_MALOJA="$$maloja"; \
 	$(CARGO) build --workspace --features testing --all-targets && \
-	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-10} $(CARGO) test --workspace --features testing
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-8} $(CARGO) test --workspace --features testing
 
 # A short run of the same is part of `make test`. The compiler's words are left out, not those of the run.
 chaos: ## kill the operator more than 200 times under all rotation policies; fails where a token is lost without need

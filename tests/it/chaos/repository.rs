@@ -38,9 +38,7 @@ async fn kills_beside_a_repository_lose_no_token_that_the_server_gives_time() {
     let mut lives = Lives::new(&world);
     lives.begin(None);
     lives.wait_on_duty().await;
-    for Kept { listener, .. } in KEPT {
-        world.wait_ready(listener, "True", "Succeeded").await;
-    }
+    goes_on(&world, &mut lives).await;
     let tools = KEPT.iter().zip(manifests).map(|(kept, manifest)| Tool::start(&world, manifest, kept.way));
     let tools: Vec<Tool> = tools.collect();
 

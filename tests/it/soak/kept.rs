@@ -29,6 +29,17 @@ pub async fn wait_for_empty_journal(world: &World, account: &str) {
     wait_until(&what, DEADLINE, async || journal(world, account).await.entries.is_empty()).await.unwrap();
 }
 
+/// The journal of an account, once it holds so many plays and no more.
+pub async fn journal_of(world: &World, account: &str, plays: usize) -> Journal {
+    let what = format!("the journal of {account} to hold {plays} plays");
+    wait_until(&what, DEADLINE, async || {
+        let found = journal(world, account).await;
+        if found.entries.len() == plays { Ok(found) } else { Err(format!("{} plays", found.entries.len())) }
+    })
+    .await
+    .unwrap()
+}
+
 /// Whatever moment an operator was killed at: the journal holds what the status says that waits.
 pub async fn assert_holds_what_waits(world: &World, account: &str) {
     let status = world.api::<SpotifyAccount>().get(account).await.unwrap().status.unwrap_or_default();

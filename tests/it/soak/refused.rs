@@ -6,7 +6,7 @@ use scrobble_simulator::api::{Effect, Endpoint, ListenBrainzRules, NewFault, New
 use serde_json::json;
 
 use super::feed::newest_noted;
-use super::kept::{journal, secret, wait_for_empty_journal};
+use super::kept::{journal_of, secret, wait_for_empty_journal};
 use super::stage::{self, Kind, REFUSED_TITLE, Target};
 use crate::world::World;
 
@@ -73,7 +73,7 @@ async fn one_play_that_is_refused_costs_few_requests_and_no_other_play() {
     let target = status.target(BRAINZ.name).unwrap();
     let reason = target.last_quarantine_reason.clone().unwrap();
 
-    let (secret, kept) = (secret(&world, "alice").await.unwrap(), journal(&world, "alice").await);
+    let (secret, kept) = (secret(&world, "alice").await.unwrap(), journal_of(&world, "alice", 1).await);
     let account = world.api::<SpotifyAccount>().get("alice").await.unwrap();
     let owners = secret.metadata.owner_references.unwrap();
     assert_eq!(owners.len(), 1);
