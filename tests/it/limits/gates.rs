@@ -79,7 +79,7 @@ async fn gated(test: &str, effect: Effect, reason: &str, wait: SignedDuration) {
     } else {
         SignedDuration::ZERO
     };
-    let reads = wait_until("everybody to be read again", LONG, async || {
+    let reads = wait_until("everybody to be read again", LONG * 2, async || {
         let asked = world.asked_of_spotify(closed).await;
         let is_read = |name: &&String| asked.iter().any(|record| record.account.as_ref() == Some(name));
         let missing = names.iter().filter(|name| !is_read(name)).count();
