@@ -17,8 +17,7 @@ pub(super) async fn prepare(cluster: &Cluster, name: &ObjectName) -> Result<Prep
     let account: Option<SpotifyAccount> =
         allowed(cluster.object(name).await, "get", || format!("SpotifyAccount {name}"))?;
     let account = account.ok_or_else(|| Refusal::AccountMissing(name.clone()))?;
-    let reference = &account.spec.app_ref;
-    let app_name = ObjectName::new(reference.namespace_or(&name.namespace), &reference.name);
+    let app_name = account.spec.app_ref.object(&name.namespace);
     let (neighbours, app) = tokio::join!(cluster.objects(&name.namespace), cluster.object::<SpotifyApp>(&app_name));
     let neighbours = allowed(neighbours, "list", || format!("the SpotifyAccounts of namespace {}", name.namespace))?;
     let app = allowed(app, "get", || format!("SpotifyApp {app_name}"))?;

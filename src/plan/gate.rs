@@ -17,7 +17,7 @@ use super::slot::fraction;
 use super::step::{Progress, RefreshOutcome};
 use crate::api::condition::whole_seconds;
 use crate::api::v1alpha1::{RateLimitStatus, SpotifyAccount, SpotifyAppStatus};
-use crate::domain::answer::ApiAnswer;
+use crate::domain::answer::{ApiAnswer, Trouble};
 
 /// How long nothing is sent after a 429 that does not say: the window of Spotify's rate limit
 /// (developer.spotify.com, "Rate Limits").
@@ -63,6 +63,32 @@ pub fn asked(retry_after: Option<SignedDuration>, quota: bool) -> Asked {
         Limit::Quota => QUOTA_PAUSE,
     };
     Asked { limit, wait: retry_after.unwrap_or(unknown).max(SignedDuration::from_secs(1)) }
+}
+
+/// What the end of an exchange asks for, if it asks to wait.
+pub fn asked_by_exchange(outcome: &RefreshOutcome) -> Option<Asked> {
+    match outcome {
+        RefreshOutcome::RateLimited { retry_after } => Some(asked(*retry_after, false)),
+        RefreshOutcome::Failed(trouble) => asked_by_trouble(trouble),
+        _ => None,
+    }
+}
+
+/// What an answer of the Web API asks for, if it asks to wait.
+pub fn asked_by_answer<T>(answer: &ApiAnswer<T>) -> Option<Asked> {
+    match answer {
+        ApiAnswer::RateLimited { retry_after, quota } => Some(asked(*retry_after, *quota)),
+        ApiAnswer::Failed(trouble) => asked_by_trouble(trouble),
+        ApiAnswer::Found(_) | ApiAnswer::Unauthorized | ApiAnswer::Forbidden(_) => None,
+    }
+}
+
+/// An error with `Retry-After` speaks of no quota, however long it asks to wait.
+fn asked_by_trouble(trouble: &Trouble) -> Option<Asked> {
+    match trouble {
+        Trouble::Busy { retry_after, .. } => Some(Asked { limit: Limit::Rate, wait: *retry_after }),
+        _ => None,
+    }
 }
 
 /// An app's gates. Times are whole seconds, as status tells them.
@@ -140,7 +166,15 @@ pub fn opening(account: &SpotifyAccount, observed: &Observed, until: Timestamp) 
 /// Why nothing is sent for an account's app now, though its credentials are not refused, and until when.
 fn closed(observed: &Observed, now: Timestamp) -> Option<(Why, Timestamp)> {
     let Lookup::Found(app) = &observed.app else { return None };
-    let standing = Standing::of(app);
+    why_closed(&Standing::of(app), now)
+}
+
+/// Until when nothing is sent for an app, though its credentials are not refused; none where something may be.
+pub fn closed_until(standing: &Standing, now: Timestamp) -> Option<Timestamp> {
+    why_closed(standing, now).map(|(_, until)| until)
+}
+
+fn why_closed(standing: &Standing, now: Timestamp) -> Option<(Why, Timestamp)> {
     let outage = standing.outage_until().filter(|until| *until > now).map(|until| (Why::Outage, until));
     let gate = standing.gates.closed(now).map(|(limit, until)| (Why::Limit(limit), until));
     // A limit that Spotify names is more than a guess about when it may be back.

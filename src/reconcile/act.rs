@@ -109,8 +109,7 @@ async fn refresh(
     progress: &mut Progress,
     forced: bool,
 ) {
-    progress.held_until = upstream::held_until(ctx, account, observed);
-    if progress.held_until.is_some() {
+    if is_held(ctx, account, observed, progress) {
         return;
     }
     if forced {
@@ -149,8 +148,7 @@ async fn identify(
     progress: &mut Progress,
     goes_on: &(dyn Fn() -> bool + Sync),
 ) {
-    progress.held_until = upstream::held_until(ctx, account, observed);
-    if progress.held_until.is_some() {
+    if is_held(ctx, account, observed, progress) {
         return;
     }
     let answer = match access(live) {
@@ -172,8 +170,7 @@ async fn read(
     progress: &mut Progress,
     goes_on: &(dyn Fn() -> bool + Sync),
 ) {
-    progress.held_until = upstream::held_until(ctx, account, observed);
-    if progress.held_until.is_some() {
+    if is_held(ctx, account, observed, progress) {
         return;
     }
     let answer = match access(live) {
@@ -191,6 +188,12 @@ async fn read(
     }
     upstream::answered(ctx, account, observed, &answer).await;
     progress.page = Some(answer.map(Arc::new));
+}
+
+/// Whether Spotify may not be asked any more in this pass.
+fn is_held(ctx: &Context, account: &SpotifyAccount, observed: &Observed, progress: &mut Progress) -> bool {
+    progress.held_until = upstream::held_until(ctx, account, observed);
+    progress.held_until.is_some()
 }
 
 /// One request to the Web API, tried more than once where that may help at once. The waits in between are short, and end
@@ -213,10 +216,8 @@ async fn ask<T, F: Future<Output = ApiAnswer<T>>>(
             () = ctx.stopping.cancelled() => return answer,
             () = tokio::time::sleep(ctx.clock.timer(wait)) => {}
         }
-        if !goes_on() || upstream::held_until(ctx, account, observed).is_some() {
-            return answer;
-        }
-        if !upstream::charge(ctx, observed).await {
+        let may_ask = goes_on() && upstream::held_until(ctx, account, observed).is_none();
+        if !may_ask || !upstream::charge(ctx, observed).await {
             return answer;
         }
     }

@@ -10,17 +10,13 @@ use kube::{Resource as _, ResourceExt as _};
 use super::client;
 use super::context::Context;
 use super::notifications;
-use super::{Action, Error, failpoint, fault, unreadable};
-use crate::adapters::kube::ClusterError;
+use super::{Action, Error, failpoint, fault, status, unreadable};
 use crate::adapters::kube::events::Announcement;
 use crate::api::v1alpha1::{SpotifyApp, SpotifyAppStatus};
 use crate::domain::name::ObjectName;
 use crate::plan::client::Standing;
 use crate::plan::schedule::SECRET_POLL;
 use crate::plan::{self, Lookup, notification};
-
-/// How often a status write is tried against newer versions of the app.
-pub(super) const TRIES: usize = 8;
 
 /// One pass over an app.
 pub async fn reconcile_app(guarded: Arc<DeserializeGuard<SpotifyApp>>, ctx: Arc<Context>) -> Result<Action, Error> {
@@ -42,11 +38,9 @@ async fn pass(guarded: &DeserializeGuard<SpotifyApp>, ctx: &Arc<Context>) -> Res
     }
     let secret = secret.map(|_| ());
     let signing_key = notifications::key(ctx, app).await.map(|_| ());
-    let users = ctx.catalogue.accounts(&|account| {
-        let namespace = account.namespace().unwrap_or_default();
-        let reference = &account.spec.app_ref;
-        reference.name == name.name && reference.namespace_or(&namespace) == name.namespace
-    });
+    let users = ctx
+        .catalogue
+        .accounts(&|account| account.spec.app_ref.object(&account.namespace().unwrap_or_default()) == name);
     let accounts = i32::try_from(users.len()).unwrap_or(i32::MAX);
     let shortfall = ctx.budgets.shortfall(app);
     record(ctx, app, |app, standing| {
@@ -95,30 +89,11 @@ async fn record(
     app: &SpotifyApp,
     settle: impl Fn(&SpotifyApp, &Standing) -> SpotifyAppStatus,
 ) -> Result<(), Error> {
-    let name = name(app);
-    let mut current = app.clone();
-    for _ in 0..TRIES {
-        let status = settle(&current, &ctx.clients.standing(&current));
-        let version = current.metadata.resource_version.clone().unwrap_or_default();
-        ctx.ensure_on_duty()?;
-        let before = current.status.as_ref();
-        match ctx.cluster.change_status::<SpotifyApp, _>(&name, &version, before, &status).await {
-            Ok(_) => {
-                announce(ctx, &current, &status).await;
-                return Ok(());
-            }
-            Err(ClusterError::NotFound { .. }) => return Ok(()),
-            Err(ClusterError::Conflict { .. }) => {
-                let found = ctx.cluster.read_again::<SpotifyApp>(&name).await.map_err(Error::Cluster)?;
-                match found.filter(|found| found.metadata.uid == app.metadata.uid) {
-                    Some(found) => current = found,
-                    None => return Ok(()),
-                }
-            }
-            Err(source) => return Err(Error::Cluster(source)),
-        }
+    let of = |app: &SpotifyApp| settle(app, &ctx.clients.standing(app));
+    if let Some((before, status)) = status::write(ctx, app, |app| app.status.as_ref(), of).await? {
+        announce(ctx, &before, &status).await;
     }
-    Err(Error::Contended)
+    Ok(())
 }
 
 async fn announce(ctx: &Context, app: &SpotifyApp, status: &SpotifyAppStatus) {

@@ -75,7 +75,8 @@ fn key(app: &SpotifyApp) -> String {
     app.spec.quota.group.as_ref().map_or_else(|| uid(app).to_owned(), |group| format!("{namespace}/{group}"))
 }
 
-fn limit(apps: &[Arc<SpotifyApp>]) -> Option<i64> {
+/// The limit of a quota group.
+pub(super) fn limit(apps: &[Arc<SpotifyApp>]) -> Option<i64> {
     budget::limit(apps.iter().map(|app| app.spec.quota.daily_calls))
 }
 
@@ -92,7 +93,8 @@ pub(super) async fn look(ctx: &Context, app: &SpotifyApp) {
     let hour = |time: Timestamp| time.as_second().div_euclid(HOUR_SECONDS);
     let is_known = |looked: Timestamp| hour(looked) == hour(now) && now.duration_since(looked) < LOOK;
     observe(&mut group, &apps);
-    let is_fresh = limit.is_some_and(|limit| budget::is_fresh(limit, &group.hours.by_age(now)));
+    let by_age = group.hours.by_age(now);
+    let is_fresh = limit.is_some_and(|limit| budget::is_fresh(limit, &by_age));
     if group.looked.is_some_and(is_known) && group.fresh == is_fresh {
         return;
     }
@@ -100,7 +102,7 @@ pub(super) async fn look(ctx: &Context, app: &SpotifyApp) {
     group.fresh = is_fresh;
     let listeners = listeners(ctx, &apps);
     let members: Vec<Member> = listeners.iter().map(|listener| listener.member(ctx)).collect();
-    let allowance = limit.filter(|_| !is_fresh).map(|limit| Allowance::new(limit, &group.hours.by_age(now)));
+    let allowance = limit.filter(|_| !is_fresh).map(|limit| Allowance::new(limit, &by_age));
     group.shares.update(&members, allowance.as_ref(), now);
     let mut portions = lock(&ctx.budgets.portions);
     for member in &members {
@@ -200,10 +202,7 @@ struct Listener {
 fn listeners(ctx: &Context, apps: &[Arc<SpotifyApp>]) -> Vec<Listener> {
     let names: Vec<ObjectName> = apps.iter().map(|app| app::name(app)).collect();
     let refers = |account: &SpotifyAccount| {
-        let namespace = account.metadata.namespace.as_deref().unwrap_or_default();
-        let reference = &account.spec.app_ref;
-        let namespace = reference.namespace_or(namespace);
-        names.iter().any(|name| name.name == reference.name && name.namespace == namespace)
+        names.contains(&account.spec.app_ref.object(account.metadata.namespace.as_deref().unwrap_or_default()))
     };
     let mut accounts = ctx.catalogue.accounts(&refers);
     accounts.sort_by(|one, other| one.metadata.uid.cmp(&other.metadata.uid));

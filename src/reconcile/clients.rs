@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures::Stream;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
-use tokio::sync::broadcast;
 
 use super::app;
 use super::context::Context;
+use super::feed::Feed;
 use crate::api::v1alpha1::{BreakerLimits, SpotifyApp};
 use crate::domain::name::ObjectName;
 use crate::plan::client::{self, ClientVersion, Evidence, Standing, Word};
@@ -71,7 +71,7 @@ impl Known {
 /// What this process knows of the client credentials of all apps, by the app's uid.
 pub struct Clients {
     apps: Mutex<HashMap<String, Known>>,
-    news: broadcast::Sender<News>,
+    news: Feed<News>,
 }
 
 /// Something was learned about an app.
@@ -85,20 +85,14 @@ pub enum News {
 
 impl Default for Clients {
     fn default() -> Self {
-        Self { apps: Mutex::default(), news: broadcast::channel(1024).0 }
+        Self { apps: Mutex::default(), news: Feed::keeping(1024) }
     }
 }
 
 impl Clients {
     /// What is learned about apps from now on. None: too much to tell.
     pub fn news(&self) -> impl Stream<Item = Option<News>> + Send + use<> {
-        futures::stream::unfold(self.news.subscribe(), |mut receiver| async move {
-            match receiver.recv().await {
-                Ok(news) => Some((Some(news), receiver)),
-                Err(broadcast::error::RecvError::Lagged(_)) => Some((None, receiver)),
-                Err(broadcast::error::RecvError::Closed) => None,
-            }
-        })
+        self.news.listen()
     }
 
     /// Forgets an app that is gone.
@@ -180,8 +174,7 @@ impl Clients {
     }
 
     pub(super) fn send(&self, news: News) {
-        // Nobody listens before the controllers start.
-        let _ = self.news.send(news);
+        self.news.tell(news);
     }
 
     pub(super) fn apps(&self) -> MutexGuard<'_, HashMap<String, Known>> {

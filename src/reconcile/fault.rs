@@ -82,8 +82,7 @@ async fn record_of(
 ) -> Result<Duration, Error> {
     let (newest, mut stored) = live.newest(watched);
     let mut account = Arc::new(newest);
-    let reference = &account.spec.app_ref;
-    let app = match ctx.catalogue.app(&ObjectName::new(reference.namespace_or(&name.namespace), &reference.name)) {
+    let app = match ctx.catalogue.app(&account.spec.app_ref.object(&name.namespace)) {
         Lookup::Found(app) => Some(app),
         Lookup::Missing | Lookup::Unreadable => None,
     };

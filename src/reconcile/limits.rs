@@ -81,9 +81,8 @@ impl Clients {
         let mut apps = self.apps();
         let known = apps.entry(uid(app).to_owned()).or_default();
         let standing = known.standing(app);
-        let until = standing.gates.closed(now).map(|(_, until)| until).max(standing.outage_until());
         let accounts = app.status.as_ref().map_or(0, |status| status.accounts);
-        if let Some(until) = until.filter(|until| *until > now) {
+        if let Some(until) = gate::closed_until(&standing, now) {
             known.pacer.close(until, gate::spread(accounts, rate));
         }
     }
@@ -120,12 +119,10 @@ impl Clients {
         }
         let changed = after != before;
         if changed {
-            let closed = after.gates.closed(now).map(|(_, until)| until).max(after.outage_until());
-            let accounts = app.status.as_ref().map_or(0, |status| status.accounts);
-            if let Some(until) = closed.filter(|until| *until > now) {
-                known.pacer.close(until, gate::spread(accounts, rate));
-            } else {
-                known.pacer.level(now, gate::spread(accounts, rate));
+            let spread = gate::spread(app.status.as_ref().map_or(0, |status| status.accounts), rate);
+            match gate::closed_until(&after, now) {
+                Some(until) => known.pacer.close(until, spread),
+                None => known.pacer.level(now, spread),
             }
             known.standing = Some(after);
         }

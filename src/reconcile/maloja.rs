@@ -11,7 +11,6 @@ use crate::adapters::targets::Scrobble;
 use crate::api::v1alpha1::{AccountTarget, ScrobbleTarget, SpotifyAccount};
 use crate::domain::answer::{Delivery, Shown, Submission, Trouble};
 use crate::domain::ledger::{Identity, Ledger, Mark};
-use crate::domain::name::ObjectName;
 use crate::domain::play::Play;
 use crate::plan::maloja::{Choice, WINDOW_SECONDS, choose, is_held_by, marks};
 use crate::plan::step::TargetProgress;
@@ -127,7 +126,7 @@ fn shared(
     entry: &AccountTarget,
 ) -> Option<Arc<ScrobbleTarget>> {
     let namespace = account.metadata.namespace.as_deref().unwrap_or_default();
-    let name = ObjectName::new(entry.target_ref.namespace_or(namespace), &entry.target_ref.name);
+    let name = entry.target_ref.object(namespace);
     match ctx.catalogue.target(&name) {
         Lookup::Found(target) if server_of(&target).as_deref() == Some(&place.server) => Some(target),
         _ => None,

@@ -13,6 +13,7 @@ mod deliver;
 pub mod exchange;
 pub mod failpoint;
 pub mod fault;
+pub mod feed;
 mod finalizer;
 pub mod in_flight;
 mod journal;
@@ -21,6 +22,7 @@ pub mod live;
 mod maloja;
 pub mod notifications;
 mod observe;
+
 pub mod panics;
 mod record;
 mod refusal;
@@ -31,6 +33,7 @@ pub mod secret_access;
 mod serve;
 pub mod services;
 pub mod standings;
+mod status;
 mod store;
 mod target;
 pub mod tenure;
@@ -147,8 +150,7 @@ fn party(account: &SpotifyAccount, name: &ObjectName) -> turns::Party {
     if account.metadata.deletion_timestamp.is_some() {
         return turns::Party::Deletions;
     }
-    let app = &account.spec.app_ref;
-    turns::Party::App(ObjectName::new(app.namespace_or(&name.namespace), &app.name))
+    turns::Party::App(account.spec.app_ref.object(&name.namespace))
 }
 
 /// What to do after a pass that failed on the cluster's side.

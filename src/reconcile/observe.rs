@@ -64,10 +64,7 @@ pub(super) fn observe(
     live: &Live,
     elders: &Elders,
 ) -> Observed {
-    let name = |reference: &crate::api::v1alpha1::NamespacedReference| {
-        ObjectName::new(reference.namespace_or(namespace), &reference.name)
-    };
-    let app_name = name(&account.spec.app_ref);
+    let app_name = account.spec.app_ref.object(namespace);
     let app = match ctx.catalogue.app(&app_name) {
         Lookup::Found(app) => Lookup::Found(ctx.clients.up_to_date(app)),
         other => other,
@@ -81,7 +78,7 @@ pub(super) fn observe(
         Lookup::Missing | Lookup::Unreadable => ClientView::default(),
     };
     let targets = account.spec.targets.iter().map(|target| {
-        let target_name = name(&target.target_ref);
+        let target_name = target.target_ref.object(namespace);
         let service = match ctx.catalogue.target(&target_name) {
             Lookup::Found(found) => Lookup::Found(ctx.standings.up_to_date(found, ctx.clock.now())),
             other => other,

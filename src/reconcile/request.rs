@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 
 use super::context::Context;
 use super::live::Live;
-use super::{Error, record};
+use super::{Error, budgets, record};
 use crate::api::RECONCILE_REQUESTED_AT;
 use crate::api::v1alpha1::{SpotifyAccount, SpotifyAccountStatus};
 use crate::domain::name::ObjectName;
@@ -50,11 +50,10 @@ pub(super) async fn judge(
 /// How often this account may ask, by what its quota group allows.
 fn limits(ctx: &Context, account: &SpotifyAccount, namespace: &str) -> Limits {
     let interval = ctx.settings.minimum_request_interval;
-    let reference = &account.spec.app_ref;
-    let app = ObjectName::new(reference.namespace_or(namespace), &reference.name);
-    let Lookup::Found(app) = ctx.catalogue.app(&app) else { return Limits::of(interval, 0, 1) };
+    let Lookup::Found(app) = ctx.catalogue.app(&account.spec.app_ref.object(namespace)) else {
+        return Limits::of(interval, 0, 1);
+    };
     let group = super::upstream::group(ctx, &app);
-    let limited = group.iter().map(|app| i64::from(app.spec.quota.daily_calls)).filter(|calls| *calls > 0);
     let accounts = group.iter().filter_map(|app| app.status.as_ref()).map(|status| i64::from(status.accounts)).sum();
-    Limits::of(interval, limited.min().unwrap_or(0), accounts)
+    Limits::of(interval, budgets::limit(&group).unwrap_or(0), accounts)
 }

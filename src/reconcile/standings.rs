@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures::Stream;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret as _, SecretString};
-use tokio::sync::broadcast;
 
 use super::context::Context;
+use super::feed::Feed;
 use super::target;
 use crate::api::v1alpha1::{BreakerLimits, ScrobbleTarget};
 use crate::domain::name::ObjectName;
@@ -70,25 +70,19 @@ impl Known {
 /// What this process knows of all targets, by the target's uid.
 pub struct Standings {
     targets: Mutex<HashMap<String, Known>>,
-    news: broadcast::Sender<News>,
+    news: Feed<News>,
 }
 
 impl Default for Standings {
     fn default() -> Self {
-        Self { targets: Mutex::default(), news: broadcast::channel(1024).0 }
+        Self { targets: Mutex::default(), news: Feed::keeping(1024) }
     }
 }
 
 impl Standings {
     /// The targets about which something was learned, from now on. None: too many to tell.
     pub fn news(&self) -> impl Stream<Item = Option<News>> + Send + use<> {
-        futures::stream::unfold(self.news.subscribe(), |mut receiver| async move {
-            match receiver.recv().await {
-                Ok(news) => Some((Some(news), receiver)),
-                Err(broadcast::error::RecvError::Lagged(_)) => Some((None, receiver)),
-                Err(broadcast::error::RecvError::Closed) => None,
-            }
-        })
+        self.news.listen()
     }
 
     /// Forgets a target that is gone.
@@ -174,8 +168,7 @@ impl Standings {
     }
 
     fn tell(&self, target: &ScrobbleTarget, awaited: bool) {
-        // Nobody listens before the controllers start.
-        let _ = self.news.send(News { target: name(target), awaited });
+        self.news.tell(News { target: name(target), awaited });
     }
 
     fn targets(&self) -> MutexGuard<'_, HashMap<String, Known>> {

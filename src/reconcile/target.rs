@@ -6,10 +6,9 @@ use jiff::{SignedDuration, Timestamp};
 use kube::core::DeserializeGuard;
 use kube::{Resource as _, ResourceExt as _};
 
-use super::app::{TRIES, announce_change};
+use super::app::announce_change;
 use super::context::Context;
-use super::{Action, Error, credentials, failpoint, fault, unreadable};
-use crate::adapters::kube::ClusterError;
+use super::{Action, Error, credentials, failpoint, fault, status, unreadable};
 use crate::api::v1alpha1::{ScrobbleTarget, ScrobbleTargetStatus};
 use crate::domain::name::ObjectName;
 use crate::plan::schedule::SECRET_POLL;
@@ -35,9 +34,7 @@ async fn pass(guarded: &DeserializeGuard<ScrobbleTarget>, ctx: &Arc<Context>) ->
     let name = ObjectName::new(target.namespace().unwrap_or_default(), target.name_any());
     let users = ctx.catalogue.accounts(&|account| {
         let namespace = account.namespace().unwrap_or_default();
-        account.spec.targets.iter().any(|entry| {
-            entry.target_ref.name == name.name && entry.target_ref.namespace_or(&namespace) == name.namespace
-        })
+        account.spec.targets.iter().any(|entry| entry.target_ref.object(&namespace) == name)
     });
     let accounts = i32::try_from(users.len()).unwrap_or(i32::MAX);
     let keys = credentials::own_keys(ctx, &name, target).await;
@@ -66,31 +63,12 @@ async fn record(
     target: &ScrobbleTarget,
     settle: impl Fn(&ScrobbleTarget, &Standing) -> ScrobbleTargetStatus,
 ) -> Result<(), Error> {
-    let name = ObjectName::new(target.namespace().unwrap_or_default(), target.name_any());
-    let mut current = target.clone();
-    for _ in 0..TRIES {
-        let status = settle(&current, &ctx.standings.standing(&current));
-        let version = current.metadata.resource_version.clone().unwrap_or_default();
-        ctx.ensure_on_duty()?;
-        let before = current.status.as_ref();
-        match ctx.cluster.change_status::<ScrobbleTarget, _>(&name, &version, before, &status).await {
-            Ok(_) => {
-                let before = current.status.as_ref().map_or(&[][..], |status| &status.conditions);
-                announce_change(ctx, current.object_ref(&()), before, &status.conditions).await;
-                return Ok(());
-            }
-            Err(ClusterError::NotFound { .. }) => return Ok(()),
-            Err(ClusterError::Conflict { .. }) => {
-                let found = ctx.cluster.read_again::<ScrobbleTarget>(&name).await.map_err(Error::Cluster)?;
-                match found.filter(|found| found.metadata.uid == target.metadata.uid) {
-                    Some(found) => current = found,
-                    None => return Ok(()),
-                }
-            }
-            Err(source) => return Err(Error::Cluster(source)),
-        }
+    let of = |target: &ScrobbleTarget| settle(target, &ctx.standings.standing(target));
+    if let Some((target, status)) = status::write(ctx, target, |target| target.status.as_ref(), of).await? {
+        let before = target.status.as_ref().map_or(&[][..], |status| &status.conditions);
+        announce_change(ctx, target.object_ref(&()), before, &status.conditions).await;
     }
-    Err(Error::Contended)
+    Ok(())
 }
 
 /// Secrets that are wrong, or may be replaced, are looked at again within a minute; a rate limit is taken back when it is

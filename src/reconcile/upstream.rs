@@ -9,7 +9,7 @@ use super::context::Context;
 use super::limits::Probe;
 use super::{app, budgets};
 use crate::api::v1alpha1::{SpotifyAccount, SpotifyApp};
-use crate::domain::answer::{ApiAnswer, Trouble};
+use crate::domain::answer::ApiAnswer;
 use crate::domain::name::ObjectName;
 use crate::plan::gate::{Asked, Limit};
 use crate::plan::outage::Sign;
@@ -53,9 +53,7 @@ impl Held {
 
 /// Shares the calls of the quota group of an account's app, where that is due.
 pub(super) async fn look(ctx: &Context, account: &SpotifyAccount, name: &ObjectName) {
-    let reference = &account.spec.app_ref;
-    let app = ObjectName::new(reference.namespace_or(&name.namespace), &reference.name);
-    if let Lookup::Found(app) = ctx.catalogue.app(&app) {
+    if let Lookup::Found(app) = ctx.catalogue.app(&account.spec.app_ref.object(&name.namespace)) {
         budgets::look(ctx, &app).await;
     }
 }
@@ -113,25 +111,12 @@ pub(super) async fn charge(ctx: &Context, observed: &Observed) -> bool {
 
 /// Notes what the end of an exchange says about the app.
 pub(super) async fn exchanged(ctx: &Context, account: &SpotifyAccount, observed: &Observed, outcome: &RefreshOutcome) {
-    let asked = match outcome {
-        RefreshOutcome::RateLimited { retry_after } => Some(gate::asked(*retry_after, false)),
-        RefreshOutcome::Failed(Trouble::Busy { retry_after, .. }) => {
-            Some(Asked { limit: Limit::Rate, wait: *retry_after })
-        }
-        _ => None,
-    };
-    note(ctx, account, observed, outage::sign_of_exchange(outcome), asked).await;
+    note(ctx, account, observed, outage::sign_of_exchange(outcome), gate::asked_by_exchange(outcome)).await;
 }
 
 /// Notes what an answer of the Web API says about the app.
 pub(super) async fn answered<T>(ctx: &Context, account: &SpotifyAccount, observed: &Observed, answer: &ApiAnswer<T>) {
-    let asked = match answer {
-        ApiAnswer::RateLimited { retry_after, quota } => Some(gate::asked(*retry_after, *quota)),
-        ApiAnswer::Failed(Trouble::Busy { retry_after, .. }) => Some(Asked { limit: Limit::Rate, wait: *retry_after }),
-        _ => None,
-    };
-    let sign = outage::sign_of_answer(answer);
-    note(ctx, account, observed, sign, asked).await;
+    note(ctx, account, observed, outage::sign_of_answer(answer), gate::asked_by_answer(answer)).await;
 }
 
 async fn note(ctx: &Context, account: &SpotifyAccount, observed: &Observed, sign: Sign, asked: Option<Asked>) {
@@ -160,9 +145,16 @@ async fn note(ctx: &Context, account: &SpotifyAccount, observed: &Observed, sign
 
 /// The apps that share a developer account's quota with an app, as far as they say so, and the app itself.
 pub(super) fn group(ctx: &Context, app: &SpotifyApp) -> Vec<Arc<SpotifyApp>> {
-    let group = app.spec.quota.group.as_ref();
+    let is_app = |other: &SpotifyApp| other.metadata.uid == app.metadata.uid;
+    let Some(group) = app.spec.quota.group.as_ref() else {
+        // Most are alone: nobody looks through all apps for each pass.
+        return match ctx.catalogue.app(&app::name(app)) {
+            Lookup::Found(found) if is_app(&found) => vec![found],
+            Lookup::Found(_) | Lookup::Missing | Lookup::Unreadable => Vec::new(),
+        };
+    };
     ctx.catalogue.apps(&|other| {
-        let shares = group.is_some() && group == other.spec.quota.group.as_ref();
-        other.metadata.uid == app.metadata.uid || (shares && app.metadata.namespace == other.metadata.namespace)
+        let shares = other.spec.quota.group.as_ref() == Some(group);
+        is_app(other) || (shares && app.metadata.namespace == other.metadata.namespace)
     })
 }

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use futures::{Stream, StreamExt as _, stream};
+use futures::{Stream, StreamExt as _};
 use kube::ResourceExt as _;
-use tokio::sync::broadcast;
 
 use crate::api::v1alpha1::{NamespacedReference, SpotifyAccount};
 use crate::domain::name::ObjectName;
 use crate::plan::duplicate;
+use crate::reconcile::feed::Feed;
 
 /// Something changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,31 +61,23 @@ pub enum Change {
 
 /// Tells about changes.
 #[derive(Clone)]
-pub struct Changes(broadcast::Sender<Change>);
+pub struct Changes(Feed<Change>);
 
 impl Default for Changes {
     fn default() -> Self {
-        Self(broadcast::channel(4096).0)
+        Self(Feed::keeping(4096))
     }
 }
 
 impl Changes {
     /// Tells everybody.
     pub fn tell(&self, change: Change) {
-        // Nobody listens before the controllers start: they look at everything then.
-        let _ = self.0.send(change);
+        self.0.tell(change);
     }
 
     /// The changes from now on.
     pub fn listen(&self) -> impl Stream<Item = Change> + Send + 'static {
-        stream::unfold(self.0.subscribe(), |mut receiver| async move {
-            match receiver.recv().await {
-                Ok(change) => Some((change, receiver)),
-                Err(broadcast::error::RecvError::Lagged(_)) => Some((Change::Everything, receiver)),
-                Err(broadcast::error::RecvError::Closed) => None,
-            }
-        })
-        .boxed()
+        self.0.listen().map(|change| change.unwrap_or(Change::Everything)).boxed()
     }
 }
 
@@ -93,8 +85,7 @@ impl Change {
     /// The change of an account.
     pub fn of_account(account: &SpotifyAccount) -> Self {
         let namespace = account.namespace().unwrap_or_default();
-        let name =
-            |reference: &NamespacedReference| ObjectName::new(reference.namespace_or(&namespace), &reference.name);
+        let name = |reference: &NamespacedReference| reference.object(&namespace);
         Self::Account {
             name: ObjectName::new(&namespace, account.name_any()),
             token_secret: account.spec.token_secret_ref.name.clone(),

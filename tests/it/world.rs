@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt as _};
 use scrobble_harness::audit::Marker;
@@ -14,7 +15,9 @@ use scrobble_harness::{
     wait_until,
 };
 use scrobble_operator::api::condition::{ConditionType, find_condition};
-use scrobble_operator::api::v1alpha1::{ScrobbleTarget, SpotifyAccount, SpotifyAccountStatus, SpotifyApp};
+use scrobble_operator::api::v1alpha1::{
+    ScrobbleTarget, SpotifyAccount, SpotifyAccountStatus, SpotifyApp, SpotifyAppStatus,
+};
 use scrobble_simulator::Simulator;
 use scrobble_simulator::api::{Endpoint, Listen, NewAccount, NewApp, NewPlay, Record, RecordFilter};
 use scrobble_simulator::client::Client as Script;
@@ -245,6 +248,19 @@ impl World {
         wait_for_object(&self.api::<SpotifyAccount>(), name, what, DEADLINE, wanted).await.unwrap()
     }
 
+    /// Waits until an app is as wanted.
+    pub async fn wait_app(
+        &self,
+        name: &str,
+        what: &str,
+        deadline: Duration,
+        wanted: impl Fn(&SpotifyAppStatus) -> bool,
+    ) -> SpotifyAppStatus {
+        let wanted = |app: &SpotifyApp| app.status.as_ref().is_some_and(&wanted);
+        let found = wait_for_object(&self.api::<SpotifyApp>(), name, what, deadline, wanted).await.unwrap();
+        found.status.unwrap()
+    }
+
     /// Waits until `Ready` of an account has this status and reason.
     pub async fn wait_ready(&self, name: &str, status: &str, reason: &str) -> SpotifyAccount {
         self.wait(name, &format!("Ready={status}/{reason}"), |account| ready(account) == (status, reason)).await
@@ -311,7 +327,12 @@ pub fn ready(status: &SpotifyAccountStatus) -> (&str, &str) {
 
 /// The status and reason of a condition; empty where it is absent.
 pub fn condition(status: &SpotifyAccountStatus, kind: ConditionType) -> (&str, &str) {
-    find_condition(&status.conditions, kind).map_or(("", ""), |found| (found.status.as_str(), found.reason.as_str()))
+    told(&status.conditions, kind)
+}
+
+/// The same of any kind's conditions.
+pub fn told(conditions: &[Condition], kind: ConditionType) -> (&str, &str) {
+    find_condition(conditions, kind).map_or(("", ""), |found| (found.status.as_str(), found.reason.as_str()))
 }
 
 /// An object of ours.

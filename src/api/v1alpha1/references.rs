@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::schema;
+use crate::domain::name::ObjectName;
 
 /// A Secret of the same namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -61,5 +62,10 @@ impl NamespacedReference {
     /// The namespace that is meant, given the one that the reference stands in.
     pub fn namespace_or<'a>(&'a self, own: &'a str) -> &'a str {
         self.namespace.as_deref().unwrap_or(own)
+    }
+
+    /// The object that is meant, given the namespace that the reference stands in.
+    pub fn object(&self, own: &str) -> ObjectName {
+        ObjectName::new(self.namespace_or(own), &self.name)
     }
 }

@@ -150,19 +150,19 @@ pub(super) fn milliseconds(duration: SignedDuration) -> i64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn now() -> Timestamp {
+    pub(in crate::plan::budget) fn now() -> Timestamp {
         Timestamp::from_second(1_795_000_000).unwrap()
     }
 
-    fn minutes(minutes: i64) -> SignedDuration {
+    pub(in crate::plan::budget) fn minutes(minutes: i64) -> SignedDuration {
         SignedDuration::from_mins(minutes)
     }
 
     /// So many plays, so many seconds apart, the newest so many minutes ago.
-    fn playing(count: i64, seconds: i64, ago: i64) -> Vec<i64> {
+    pub(in crate::plan::budget) fn playing(count: i64, seconds: i64, ago: i64) -> Vec<i64> {
         let newest = (now() - minutes(ago)).as_millisecond();
         (0..count).rev().map(|number| newest - number * seconds * 1000).collect()
     }

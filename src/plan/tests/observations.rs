@@ -15,7 +15,6 @@ use crate::domain::answer::ApiAnswer;
 use crate::domain::journal::{self, Journal};
 use crate::domain::ledger::Attachment;
 use crate::domain::listener::Listener;
-use crate::domain::name::ObjectName;
 use crate::domain::play::{Heard, Page};
 use crate::plan::budget::Portion;
 use crate::plan::client::{ClientVersion, Standing};
@@ -80,7 +79,7 @@ pub(super) fn around(account: &SpotifyAccount) -> Observed {
         let kind = if entry.credentials_ref.is_some() { TargetType::ListenBrainz } else { TargetType::Webhook };
         TargetEntry {
             entry: entry.name.clone(),
-            name: ObjectName::new(entry.target_ref.namespace_or(NAMESPACE), &entry.target_ref.name),
+            name: entry.target_ref.object(NAMESPACE),
             target: Lookup::Found(Arc::new(target(&entry.target_ref.name, kind))),
             prepared: false,
             credentials_id: None,
@@ -94,7 +93,7 @@ pub(super) fn around(account: &SpotifyAccount) -> Observed {
         namespace_labels: Some(BTreeMap::new()),
         app: Lookup::Found(Arc::new(app())),
         client: ClientView::default(),
-        app_name: ObjectName::new(account.spec.app_ref.namespace_or(NAMESPACE), &account.spec.app_ref.name),
+        app_name: account.spec.app_ref.object(NAMESPACE),
         seating: Seating::default(),
         targets: targets.collect(),
         token_secret_holder: None,

@@ -7,35 +7,24 @@ use futures::future::join_all;
 use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{ListParams, Patch, PatchParams};
-use scrobble_harness::{wait_for_object, wait_until};
+use scrobble_harness::wait_until;
 use scrobble_operator::api::condition::{ConditionType, find_condition};
 use scrobble_operator::api::v1alpha1::{BreakerState, SpotifyAccount, SpotifyApp, SpotifyAppStatus};
 use scrobble_simulator::api::{Effect, Endpoint, NewAccount, NewApp, NewFault, Record, RecordFilter};
 use serde_json::json;
 
 use super::tokens::{exchanges, text};
-use crate::world::{CLIENT_ID, CLIENT_SECRET, DEADLINE, World, condition, ready};
+use crate::world::{CLIENT_ID, CLIENT_SECRET, DEADLINE, World, condition, ready, told};
 
 const REFUSED: &str = "ClientCredentialsInvalid";
 const ACCOUNTS: usize = 100;
 /// For what many accounts do, each after the other.
 const LONG: Duration = Duration::from_mins(3);
 
-fn app_condition(status: &SpotifyAppStatus, kind: ConditionType) -> (&str, &str) {
-    find_condition(&status.conditions, kind).map_or(("", ""), |found| (found.status.as_str(), found.reason.as_str()))
-}
-
 impl World {
-    /// Waits until an app is as wanted.
-    async fn wait_app(&self, name: &str, what: &str, wanted: impl Fn(&SpotifyAppStatus) -> bool) -> SpotifyAppStatus {
-        let wanted = |app: &SpotifyApp| app.status.as_ref().is_some_and(&wanted);
-        let found = wait_for_object(&self.api::<SpotifyApp>(), name, what, DEADLINE, wanted).await.unwrap();
-        found.status.unwrap()
-    }
-
     /// Waits until the credentials of an app have been refused so often in a row, or more often.
     async fn wait_refused(&self, trips: i32) -> SpotifyAppStatus {
-        self.wait_app("main", &format!("refused {trips} times"), |status| {
+        self.wait_app("main", &format!("refused {trips} times"), DEADLINE, |status| {
             status.circuit_breaker.as_ref().is_some_and(|breaker| breaker.trips >= trips)
         })
         .await
@@ -117,9 +106,9 @@ async fn a_hundred_accounts_of_one_invalid_client_ask_once_a_probe() {
 
     let mut operator = world.start().await;
     let status = world.wait_refused(1).await;
-    assert_eq!(app_condition(&status, ConditionType::Ready), ("False", REFUSED));
-    assert_eq!(app_condition(&status, ConditionType::Stalled), ("True", REFUSED));
-    assert_eq!(app_condition(&status, ConditionType::CircuitOpen), ("True", "CircuitOpen"));
+    assert_eq!(told(&status.conditions, ConditionType::Ready), ("False", REFUSED));
+    assert_eq!(told(&status.conditions, ConditionType::Stalled), ("True", REFUSED));
+    assert_eq!(told(&status.conditions, ConditionType::CircuitOpen), ("True", "CircuitOpen"));
     let breaker = status.circuit_breaker.unwrap();
     assert_eq!(breaker.state, BreakerState::Open);
     assert!(breaker.next_probe_time.unwrap().0 >= breaker.opened_time.unwrap().0 + SignedDuration::from_mins(15));
@@ -167,10 +156,11 @@ async fn a_hundred_accounts_of_one_invalid_client_ask_once_a_probe() {
     println!("{asked} requests after the correction, {refused} of them refused");
     assert_eq!(asked - refused, ACCOUNTS, "the probe that succeeds is one of them");
     assert!(refused <= 1, "one may have been on its way");
-    let status =
-        world.wait_app("main", "Ready", |status| app_condition(status, ConditionType::Ready).0 == "True").await;
-    assert_eq!(app_condition(&status, ConditionType::Stalled), ("", ""));
-    assert_eq!(app_condition(&status, ConditionType::CircuitOpen), ("", ""));
+    let status = world
+        .wait_app("main", "Ready", DEADLINE, |status| told(&status.conditions, ConditionType::Ready).0 == "True")
+        .await;
+    assert_eq!(told(&status.conditions, ConditionType::Stalled), ("", ""));
+    assert_eq!(told(&status.conditions, ConditionType::CircuitOpen), ("", ""));
     assert_eq!((status.circuit_breaker, status.refused_client), (None, None));
     let told = world.events("main").await;
     let reasons: Vec<&str> = told.iter().map(|(reason, _)| reason.as_str()).collect();
@@ -197,7 +187,7 @@ async fn a_secret_that_is_corrected_wrongly_is_tried_once_and_one_that_only_look
     let secret: Secret = world.secrets().get("main-client").await.unwrap();
     let version = secret.metadata.resource_version.clone();
     let status = world
-        .wait_app("main", "refused anew", |status| {
+        .wait_app("main", "refused anew", DEADLINE, |status| {
             status.refused_client.as_ref().is_some_and(|refused| refused.secret_resource_version == version)
         })
         .await;
@@ -237,7 +227,9 @@ async fn a_token_that_never_worked_stops_no_other_account() {
     let seq = world.script.last_seq().await.unwrap();
     world.wait_for_reads("alice", seq, 3).await;
     world.wait_ready("alice", "True", "Succeeded").await;
-    let app = world.wait_app("main", "Ready", |status| app_condition(status, ConditionType::Ready).0 == "True").await;
+    let app = world
+        .wait_app("main", "Ready", DEADLINE, |status| told(&status.conditions, ConditionType::Ready).0 == "True")
+        .await;
     assert_eq!(app.refused_client, None);
 
     // A token that worked, though, says that the credentials changed.
@@ -259,7 +251,7 @@ async fn a_public_app_is_blamed_by_a_token_that_needs_no_secret_or_by_two_accoun
     let _operator = world.start().await;
     world.wait_ready("alice", "False", "ConfigurationInvalid").await;
     let app = world.api::<SpotifyApp>().get("main").await.unwrap().status.unwrap();
-    assert_eq!(app_condition(&app, ConditionType::Ready), ("True", "Succeeded"), "one account alone proves nothing");
+    assert_eq!(told(&app.conditions, ConditionType::Ready), ("True", "Succeeded"), "one account alone proves nothing");
     world.listener("bob").await;
     world.bare("bob", "main").await;
     world.wait_refused(1).await;

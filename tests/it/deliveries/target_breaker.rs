@@ -3,7 +3,7 @@
 use futures::future::join_all;
 use kube::api::{ListParams, Patch, PatchParams};
 use scrobble_harness::wait_until;
-use scrobble_operator::api::condition::{ConditionType, find_condition};
+use scrobble_operator::api::condition::ConditionType;
 use scrobble_operator::api::v1alpha1::{
     BreakerOwner, BreakerState, ScrobbleTarget, ScrobbleTargetStatus, SpotifyAccount, SpotifyAccountStatus, TargetState,
 };
@@ -11,7 +11,7 @@ use scrobble_simulator::api::{Effect, Endpoint, NewFault, Record, RecordFilter};
 use serde_json::json;
 
 use super::stage::{fast, hook, keyed, totals};
-use crate::world::{DEADLINE, World, condition, ready};
+use crate::world::{DEADLINE, World, condition, ready, told};
 
 const ACCOUNTS: usize = 16;
 
@@ -53,16 +53,12 @@ impl World {
     }
 }
 
-fn told(status: &ScrobbleTargetStatus, kind: ConditionType) -> (&str, &str) {
-    find_condition(&status.conditions, kind).map_or(("", ""), |found| (found.status.as_str(), found.reason.as_str()))
-}
-
 fn is_held(status: &SpotifyAccountStatus) -> bool {
     status.targets[0].circuit_breaker_of == Some(BreakerOwner::Target) && status.targets[0].pending == 1
 }
 
 fn is_well(status: &ScrobbleTargetStatus) -> bool {
-    told(status, ConditionType::Ready) == ("True", "Succeeded")
+    told(&status.conditions, ConditionType::Ready) == ("True", "Succeeded")
         && status.conditions.len() == 1
         && status.circuit_breaker.is_none()
 }
@@ -94,9 +90,9 @@ async fn sixteen_accounts_of_a_service_that_is_down_cost_it_a_handful_of_request
     let seq = world.script.last_seq().await.unwrap();
     let mut operator = world.start().await;
     let status = world.wait_trips("hook", 1).await;
-    assert_eq!(told(&status, ConditionType::Ready), ("False", "UpstreamUnavailable"));
-    assert_eq!(told(&status, ConditionType::CircuitOpen), ("True", "CircuitOpen"));
-    assert_eq!(told(&status, ConditionType::Stalled), ("", ""));
+    assert_eq!(told(&status.conditions, ConditionType::Ready), ("False", "UpstreamUnavailable"));
+    assert_eq!(told(&status.conditions, ConditionType::CircuitOpen), ("True", "CircuitOpen"));
+    assert_eq!(told(&status.conditions, ConditionType::Stalled), ("", ""));
     assert_eq!(status.circuit_breaker.as_ref().unwrap().state, BreakerState::Open);
     for status in world.wait_every_account("everybody to be told", is_held).await {
         let entry = &status.targets[0];
@@ -169,8 +165,8 @@ async fn keys_of_a_target_that_are_refused_are_found_out_by_one_request_and_take
     }
     let operator = world.start().await;
     let status = world.wait_trips("fm", 1).await;
-    assert_eq!(told(&status, ConditionType::Ready), ("False", "ClientCredentialsInvalid"));
-    assert_eq!(told(&status, ConditionType::Stalled), ("True", "ClientCredentialsInvalid"));
+    assert_eq!(told(&status.conditions, ConditionType::Ready), ("False", "ClientCredentialsInvalid"));
+    assert_eq!(told(&status.conditions, ConditionType::Stalled), ("True", "ClientCredentialsInvalid"));
     for status in world.wait_every_account("everybody to be told", is_held).await {
         let entry = &status.targets[0];
         assert_eq!((entry.reason.as_deref(), entry.consecutive_failures), (Some("ClientCredentialsInvalid"), 0));
@@ -226,6 +222,6 @@ async fn a_rate_limit_outlives_the_process_and_is_taken_back_when_it_is_over() {
 
 async fn told_ready(world: &World) -> (String, String) {
     let status = world.api::<ScrobbleTarget>().get("listenbrainz").await.unwrap().status.unwrap();
-    let (status, reason) = told(&status, ConditionType::Ready);
+    let (status, reason) = told(&status.conditions, ConditionType::Ready);
     (status.to_owned(), reason.to_owned())
 }

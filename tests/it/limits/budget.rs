@@ -9,8 +9,8 @@ use scrobble_operator::api::v1alpha1::{SpotifyAccount, SpotifyApp};
 use scrobble_simulator::api::{Delivery, Endpoint, NewApp, NewPlay, Record};
 use serde_json::json;
 
-use super::{LONG, app_condition, is_long};
-use crate::world::{CLIENT_ID, CLIENT_SECRET, World, condition};
+use super::{LONG, is_long};
+use crate::world::{CLIENT_ID, CLIENT_SECRET, DEADLINE, World, condition, told};
 
 const ACCOUNTS: usize = 40;
 const DAILY_CALLS: usize = 400;
@@ -119,8 +119,8 @@ async fn forty_accounts_share_four_hundred_calls_a_day() {
     let calls = calls(&world).await;
     let times: Vec<Timestamp> = calls.iter().map(|call| call.time).collect();
     let busiest = busiest_day(&times);
-    let app = world.wait_for_app("main", "short of calls", |status| {
-        app_condition(status, ConditionType::Ready) == ("False", "BudgetTooSmall")
+    let app = world.wait_app("main", "short of calls", DEADLINE * 2, |status| {
+        told(&status.conditions, ConditionType::Ready) == ("False", "BudgetTooSmall")
     });
     let app = app.await;
     let reserved: i64 = app.quota.as_ref().unwrap().hours.iter().map(|hour| hour.calls).sum();

@@ -8,8 +8,8 @@ use scrobble_operator::plan::pacing::spacing;
 use scrobble_simulator::api::{Effect, NewApp, NewFault};
 use serde_json::json;
 
-use super::{LONG, app_condition, busiest_second, is_long};
-use crate::world::{CLIENT_ID, CLIENT_SECRET, World, ready};
+use super::{LONG, busiest_second, is_long};
+use crate::world::{CLIENT_ID, CLIENT_SECRET, DEADLINE, World, ready, told};
 
 /// What `--concurrency` is here.
 const CONCURRENCY: usize = 32;
@@ -50,12 +50,14 @@ async fn gated(test: &str, effect: Effect, reason: &str, wait: SignedDuration) {
     };
     let second = paced(None).start().await.unwrap();
     let status = world
-        .wait_for_app("main", reason, |status| app_condition(status, ConditionType::Ready) == ("False", reason))
+        .wait_app("main", reason, DEADLINE * 2, |status| {
+            told(&status.conditions, ConditionType::Ready) == ("False", reason)
+        })
         .await;
     let rate_until = status.rate_limit.as_ref().and_then(|limit| limit.until_time.clone());
     let quota_until = status.quota.as_ref().and_then(|quota| quota.until_time.clone());
     let until = rate_until.or(quota_until).expect("until when").0;
-    assert_eq!(app_condition(&status, ConditionType::Stalled), ("", ""), "nobody has to act");
+    assert_eq!(told(&status.conditions, ConditionType::Stalled), ("", ""), "nobody has to act");
     let refused = world.asked_of_spotify(before).await;
     let closed = refused.last().unwrap().seq;
     assert!(refused.len() <= CONCURRENCY + 1, "{} requests before the gate closed", refused.len());
@@ -113,8 +115,8 @@ async fn gated(test: &str, effect: Effect, reason: &str, wait: SignedDuration) {
 /// After recovery nothing is left to be said.
 async fn assert_clean(world: &World) {
     let status = world
-        .wait_for_app("main", "well again", |status| {
-            app_condition(status, ConditionType::Ready) == ("True", "Succeeded")
+        .wait_app("main", "well again", DEADLINE * 2, |status| {
+            told(&status.conditions, ConditionType::Ready) == ("True", "Succeeded")
         })
         .await;
     assert_eq!(status.rate_limit, None);
@@ -162,9 +164,9 @@ async fn a_gate_of_one_app_is_no_other_apps() {
         let world = &world;
         async move {
             let says = |status: &scrobble_operator::api::v1alpha1::SpotifyAppStatus| {
-                app_condition(status, ConditionType::Ready) == ("False", "QuotaExceeded")
+                told(&status.conditions, ConditionType::Ready) == ("False", "QuotaExceeded")
             };
-            world.wait_for_app(name, "spent", says).await.quota.unwrap().until_time.unwrap()
+            world.wait_app(name, "spent", DEADLINE * 2, says).await.quota.unwrap().until_time.unwrap()
         }
     };
     // The developer account's quota is shared, and told by each of its apps.

@@ -10,14 +10,12 @@ use std::time::Duration;
 use futures::future::join_all;
 use jiff::Timestamp;
 use kube::api::ListParams;
-use scrobble_harness::{wait_for_object, wait_until};
-use scrobble_operator::api::condition::ConditionType;
-use scrobble_operator::api::condition::find_condition;
-use scrobble_operator::api::v1alpha1::{SpotifyAccount, SpotifyApp, SpotifyAppStatus};
+use scrobble_harness::wait_until;
+use scrobble_operator::api::v1alpha1::SpotifyAccount;
 use scrobble_simulator::api::{Endpoint, Record, RecordFilter};
 use serde_json::json;
 
-use crate::world::{DEADLINE, World, ready};
+use crate::world::{World, ready};
 
 /// For what many accounts do, each after the other.
 const LONG: Duration = Duration::from_mins(4);
@@ -26,11 +24,6 @@ const LONG: Duration = Duration::from_mins(4);
 #[expect(clippy::disallowed_methods, reason = "how tests are asked for their long form")]
 fn is_long() -> bool {
     std::env::var("SCROBBLE_OPERATOR_LIMITS").is_ok_and(|value| value == "full")
-}
-
-/// The status and reason of an app's condition; empty where it is absent.
-fn app_condition(status: &SpotifyAppStatus, kind: ConditionType) -> (&str, &str) {
-    find_condition(&status.conditions, kind).map_or(("", ""), |found| (found.status.as_str(), found.reason.as_str()))
 }
 
 impl World {
@@ -68,18 +61,6 @@ impl World {
         })
         .await
         .unwrap()
-    }
-
-    /// Waits until an app is as wanted.
-    async fn wait_for_app(
-        &self,
-        name: &str,
-        what: &str,
-        wanted: impl Fn(&SpotifyAppStatus) -> bool,
-    ) -> SpotifyAppStatus {
-        let wanted = |app: &SpotifyApp| app.status.as_ref().is_some_and(&wanted);
-        let found = wait_for_object(&self.api::<SpotifyApp>(), name, what, DEADLINE * 2, wanted).await.unwrap();
-        found.status.unwrap()
     }
 
     /// Every request that Spotify got since one, those to its token endpoint among them.

@@ -7,8 +7,8 @@ use scrobble_harness::wait_until;
 use scrobble_operator::api::condition::ConditionType;
 use scrobble_simulator::api::{BodyForm, Effect, Endpoint, NewApp, NewFault};
 
-use super::{LONG, app_condition};
-use crate::world::{CLIENT_ID, CLIENT_SECRET, World, condition, ready};
+use super::LONG;
+use crate::world::{CLIENT_ID, CLIENT_SECRET, DEADLINE, World, condition, ready, told};
 
 const ACCOUNTS: usize = 40;
 /// An hour takes half a minute.
@@ -43,12 +43,12 @@ async fn an_outage_of_two_hours_opens_one_breaker_and_is_over_within_a_quarter_o
     world.script.add_fault(&hang).await.unwrap();
     let begin = world.script.now().await.unwrap();
     let status = world
-        .wait_for_app("main", "known to be away", |status| {
-            app_condition(status, ConditionType::Ready) == ("False", "UpstreamUnavailable")
+        .wait_app("main", "known to be away", DEADLINE * 2, |status| {
+            told(&status.conditions, ConditionType::Ready) == ("False", "UpstreamUnavailable")
         })
         .await;
-    assert_eq!(app_condition(&status, ConditionType::CircuitOpen), ("True", "CircuitOpen"));
-    assert_eq!(app_condition(&status, ConditionType::Stalled), ("", ""), "nobody has to act");
+    assert_eq!(told(&status.conditions, ConditionType::CircuitOpen), ("True", "CircuitOpen"));
+    assert_eq!(told(&status.conditions, ConditionType::Stalled), ("", ""), "nobody has to act");
     // Another process knows it, too.
     drop(first);
     let _second = operator().start().await.unwrap();
@@ -101,8 +101,8 @@ async fn an_outage_of_two_hours_opens_one_breaker_and_is_over_within_a_quarter_o
     });
     assert_eq!(deliveries.await.unwrap(), 3 * ACCOUNTS, "each once");
     let status = world
-        .wait_for_app("main", "well again", |status| {
-            app_condition(status, ConditionType::Ready) == ("True", "Succeeded")
+        .wait_app("main", "well again", DEADLINE * 2, |status| {
+            told(&status.conditions, ConditionType::Ready) == ("True", "Succeeded")
         })
         .await;
     assert_eq!(status.circuit_breaker, None);

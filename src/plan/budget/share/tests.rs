@@ -3,20 +3,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::random::config;
-
-fn now() -> Timestamp {
-    Timestamp::from_second(1_795_000_000).unwrap()
-}
-
-fn minutes(minutes: i64) -> SignedDuration {
-    SignedDuration::from_mins(minutes)
-}
-
-/// So many plays, so many seconds apart, the newest so many minutes ago.
-fn playing(count: i64, seconds: i64, ago: i64) -> Vec<i64> {
-    let newest = (now() - minutes(ago)).as_millisecond();
-    (0..count).rev().map(|number| newest - number * seconds * 1000).collect()
-}
+use crate::plan::budget::need::tests::{minutes, now, playing};
 
 fn member<'a>(uid: &'a str, plays: &'a [i64]) -> Member<'a> {
     let bounds = Bounds { longest: minutes(20), shortest: minutes(5) };
