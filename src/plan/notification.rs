@@ -10,7 +10,7 @@ use super::observed::{Lookup, Observed};
 use super::problem::Problem;
 use super::settle::Announcement;
 use super::step::SecretTrouble;
-use super::{sign_in, token};
+use super::{failure, sign_in, token};
 use crate::api::condition::{ConditionType, Reason, find_condition, is_condition_true, whole_seconds};
 use crate::api::v1alpha1::{
     NotificationStatus, NotificationWebhookState, NotificationWebhookStatus, SpotifyAccount, SpotifyAccountStatus,
@@ -259,16 +259,7 @@ fn described(
 }
 
 fn is_about_the_key(known: &NotificationWebhookStatus) -> bool {
-    matches!(
-        Reason::from_name(&known.reason),
-        Some(
-            Reason::SecretNotFound
-                | Reason::SecretKeyMissing
-                | Reason::SecretInvalid
-                | Reason::SecretNotLabelled
-                | Reason::SecretWriteForbidden
-        )
-    )
+    Reason::from_name(&known.reason).is_some_and(failure::is_about_secret)
 }
 
 /// The signing key that a human must mend: the app says so, and its accounts go on.

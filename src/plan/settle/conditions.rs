@@ -102,6 +102,21 @@ pub(super) fn settle(
     tell_gap(&mut writer);
     tell_budget(&mut writer, observed);
     let open = writer.status.breaker_state() == BreakerState::Open && !matches!(verdict, Verdict::Suspended);
+    circuit(&mut writer, open);
+}
+
+/// A pass was cut off, so that nothing else is known.
+pub(super) fn cut_off(status: &mut SpotifyAccountStatus, generation: Option<i64>, problem: &Problem, now: Timestamp) {
+    let mut writer = Writer { status, generation, now };
+    let open = writer.status.breaker_state() == BreakerState::Open;
+    writer.remove(ConditionType::Stalled);
+    writer.default(ConditionType::Authorized);
+    let ready = if open { Reason::CircuitOpen } else { problem.reason };
+    not_ready(&mut writer, ready, problem.reason, problem.condition, &problem.message);
+    circuit(&mut writer, open);
+}
+
+fn circuit(writer: &mut Writer<'_>, open: bool) {
     let message = "too many failures in a row: one request probes at status.circuitBreaker.nextProbeTime";
     writer.only_while(ConditionType::CircuitOpen, open, Reason::CircuitOpen, message);
 }

@@ -2,9 +2,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Settled, announcements, failures};
-use crate::api::condition::{ConditionStatus, ConditionType, Reason, find_condition, remove_condition, set_condition};
-use crate::api::v1alpha1::{GoDuration, SpotifyAccount, SpotifyAccountStatus, SpotifyApp};
+use super::{Settled, announcements, conditions, failures};
+use crate::api::condition::Reason;
+use crate::api::v1alpha1::{GoDuration, SpotifyAccount, SpotifyApp};
 use crate::plan::failure::Failure;
 use crate::plan::problem::Problem;
 use crate::plan::{breaker, request, schedule};
@@ -48,45 +48,15 @@ pub fn cut_off(account: &SpotifyAccount, app: Option<&SpotifyApp>, why: &CutOff,
     };
     let message = format!("{what}; the operator tries again at {next:.0}; please report it");
     let problem = Problem::of(failure, message);
-    let is_open = opened.is_some();
     status.circuit_breaker = opened;
     failures::fail(&mut status, &problem, consecutive, Some(next), now);
-    conditions(&mut status, account.metadata.generation, &problem, is_open, now);
+    conditions::cut_off(&mut status, account.metadata.generation, &problem, now);
     let announcements = announcements::between(&before, &status);
     Settled { announcements, requeue: next.duration_since(now), ..Settled::plain(status) }
 }
 
-fn conditions(
-    status: &mut SpotifyAccountStatus,
-    generation: Option<i64>,
-    problem: &Problem,
-    is_open: bool,
-    now: Timestamp,
-) {
-    let conditions = &mut status.conditions;
-    for gone in [ConditionType::Stalled, ConditionType::Suspended, ConditionType::Reconciling] {
-        remove_condition(conditions, gone);
-    }
-    if find_condition(conditions, ConditionType::Authorized).is_none() {
-        let unknown = ConditionStatus::Unknown;
-        let message = "not known yet";
-        set_condition(conditions, ConditionType::Authorized, unknown, Reason::Progressing, message, generation, now);
-    }
-    let ready = if is_open { Reason::CircuitOpen } else { problem.reason };
-    for (kind, reason) in [(ConditionType::Ready, ready), (ConditionType::Synced, problem.reason)] {
-        set_condition(conditions, kind, false.into(), reason, &problem.message, generation, now);
-    }
-    if is_open {
-        let message = "too many failures in a row: one request probes at status.circuitBreaker.nextProbeTime";
-        let (kind, reason) = (ConditionType::CircuitOpen, Reason::CircuitOpen);
-        set_condition(conditions, kind, true.into(), reason, message, generation, now);
-    } else {
-        remove_condition(conditions, ConditionType::CircuitOpen);
-    }
-}
-
-/// For how long an account is left alone after a pass that was cut off: whatever a pass would do may be what panicked. None where it may
-/// be looked at now, be it because somebody asks for it or changed the account.
+/// For how long an account is left alone after a pass that was cut off: whatever a pass would do may be what panicked.
+/// None where it may be looked at now, be it because somebody asks for it or changed the account.
 pub fn rest(account: &SpotifyAccount, now: Timestamp) -> Option<SignedDuration> {
     let failures = account.status.as_ref()?.failures.as_ref()?;
     let panicked = failures.last_reason.as_deref() == Some(Reason::InternalError.as_str());
