@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::members::Members;
 use super::stores::{Listed, Scope, StoreCatalogue, Stores};
 use super::triggers::{Change, Changes};
-use super::watches::{Guarded, Watch, name_of, no_status_change, watch, watch_namespaces};
+use super::watches::{Guarded, NoPause, Watch, name_of, no_status_change, watch, watch_namespaces};
 use crate::api::v1alpha1::{ScrobblePlan, ScrobbleTarget, SpotifyAccount, SpotifyApp};
 use crate::domain::name::ObjectName;
 use crate::reconcile::clients::News;
@@ -144,6 +144,7 @@ fn run_accounts(
     });
     let live = Arc::clone(ctx);
     let passes = Controller::for_stream(watch.stream, watch.store)
+        .trigger_backoff(NoPause)
         // Passes take turns by themselves, fairly between apps.
         .with_config(Config::default())
         .reconcile_on(concerned)
@@ -193,6 +194,7 @@ fn run_apps(
         }
     });
     let passes = Controller::for_stream(watch.stream, watch.store)
+        .trigger_backoff(NoPause)
         .with_config(Config::default().concurrency(4))
         .reconcile_on(concerned)
         .graceful_shutdown_on(stop.clone().cancelled_owned())
@@ -222,6 +224,7 @@ fn run_targets(
         futures::stream::iter(targets.into_iter().map(reference))
     });
     let passes = Controller::for_stream(watch.stream, watch.store)
+        .trigger_backoff(NoPause)
         .with_config(Config::default().concurrency(4))
         .reconcile_on(concerned)
         .graceful_shutdown_on(stop.clone().cancelled_owned())
@@ -251,6 +254,7 @@ fn run_plans(
         futures::stream::iter(plans.into_iter().map(|plan| ObjectRef::from_obj(&*plan)))
     });
     let passes = Controller::for_stream(watch.stream, watch.store)
+        .trigger_backoff(NoPause)
         .with_config(Config::default().concurrency(4))
         .reconcile_on(concerned)
         .graceful_shutdown_on(stop.clone().cancelled_owned())

@@ -11,7 +11,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::api::ObjectMeta;
 use kube::core::{DeserializeGuard, PartialObjectMeta};
 use kube::runtime::reflector::{self, Store};
-use kube::runtime::utils::ResetTimerBackoff;
+use kube::runtime::utils::{Backoff, ResetTimerBackoff};
 use kube::runtime::watcher::ExponentialBackoff;
 use kube::runtime::{Predicate as _, WatchStreamExt as _, predicates, watcher};
 use kube::{Api, Client, Resource, ResourceExt as _};
@@ -40,6 +40,22 @@ fn watch_backoff() -> ResetTimerBackoff<ExponentialBackoff> {
         .without_max_times()
         .with_jitter();
     ResetTimerBackoff::new(pauses.into(), Duration::from_mins(1))
+}
+
+/// No pause of a controller's own after its watch failed: the watch has paused already, and while a controller pauses it
+/// hears of nothing else, either.
+pub(super) struct NoPause;
+
+impl Iterator for NoPause {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        Some(Duration::ZERO)
+    }
+}
+
+impl Backoff for NoPause {
+    fn reset(&mut self) {}
 }
 
 /// Watches a kind. The store keeps objects without `managedFields`; the stream tells of what people changed, not of

@@ -24,7 +24,7 @@ use scrobble_simulator::client::Client as Script;
 use serde_json::{Value, json};
 
 /// The longest wait for anything that a test waits for.
-pub const DEADLINE: Duration = Duration::from_mins(1);
+pub const DEADLINE: Duration = Duration::from_mins(2);
 /// The client id of the app called `main`.
 pub const CLIENT_ID: &str = "0123456789abcdef0123456789abcdef";
 /// Its client secret.
