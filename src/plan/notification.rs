@@ -57,8 +57,10 @@ struct Need<'a> {
 }
 
 /// The listener has to sign in, or the app's owner has to let the listener in. What concerns a target or the app itself is
-/// told where it belongs: by conditions and Events.
+/// told where it belongs: by conditions and Events. A token that was taken up since ends what is known of failures, before
+/// a read proves that it works: until then nobody is asked to do what somebody has just done.
 fn need<'a>(status: &'a SpotifyAccountStatus, account: &ObjectName) -> Option<Need<'a>> {
+    status.failures.as_ref()?;
     let condition =
         find_condition(&status.conditions, ConditionType::Stalled).filter(|found| found.status == "True")?;
     let command = sign_in::command(account);
@@ -89,8 +91,11 @@ pub(super) fn settle(
     observed: &Observed,
     now: Timestamp,
 ) -> Option<Notice> {
-    let is_other = token::known_authorization(status) != token::known_authorization(before);
-    if is_other || is_condition_true(&status.conditions, ConditionType::Authorized) {
+    // One that was taken up before this pass has left no failures.
+    let is_other =
+        before.failures.is_none() || token::known_authorization(status) != token::known_authorization(before);
+    let fails = status.failures.is_some();
+    if (is_other && fails) || is_condition_true(&status.conditions, ConditionType::Authorized) {
         status.notifications = None;
     }
     next(status, account, observed).filter(|due| *due <= now)?;

@@ -10,9 +10,10 @@ use super::observations::{app, around, token};
 use super::world::{Exchange, World};
 use crate::api::condition::{ConditionType, Reason, set_condition};
 use crate::api::v1alpha1::{
-    NotificationStatus, NotificationWebhookState, Notifications, SecretKeyReference, SpotifyAccount, SpotifyApp,
+    FailureStatus, NotificationStatus, NotificationWebhookState, Notifications, SecretKeyReference, SpotifyAccount, SpotifyApp,
 };
 use crate::domain::answer::{ApiAnswer, Forbidden, Refusal, Trouble};
+use crate::domain::listener::Listener;
 use crate::domain::name::ObjectName;
 use crate::domain::notice::{Notice, NoticeAnswer};
 use crate::plan::client::Standing;
@@ -135,9 +136,9 @@ fn recovery_ends_it_in_one_write_and_what_comes_after_begins_anew() {
         world.now += seconds(10);
     }
     assert!(world.status().notifications.is_none());
-    world.notices.clear();
     world.run_for(days(9));
-    assert!(world.notices.is_empty());
+    assert_eq!(world.notices.len(), 2, "whoever has just signed in is not asked to: {:?}", world.notices);
+    world.notices.clear();
     world.exchanges.then = refusing(true);
     world.secret.then = Ok(signed_in("authorization-2", world.now));
     world.surroundings.token = Some(signed_in("authorization-2", world.now));
@@ -201,6 +202,7 @@ fn a_token_that_is_missing_and_a_listener_that_is_not_let_in_are_told() {
 /// An account that is stalled for a reason, with a message.
 fn stalled(reason: Reason, message: &str) -> SpotifyAccount {
     account().with_status(|status| {
+        status.failures = Some(FailureStatus::default());
         set_condition(&mut status.conditions, ConditionType::Stalled, true.into(), reason, message, Some(1), start());
     })
 }
@@ -242,6 +244,21 @@ fn nobody_is_told_without_a_webhook_or_after_its_410_until_the_spec_changes() {
     assert!(!is_told(&needy, Lookup::Found(Arc::new(gone.clone()))));
     gone.metadata.generation = Some(2);
     assert!(is_told(&needy, Lookup::Found(Arc::new(gone))));
+    let taken_up = needy.with_status(|status| status.failures = None);
+    assert!(!is_told(&taken_up, Lookup::Found(Arc::new(telling_app()))), "not known yet to fail");
+}
+
+#[test]
+fn whose_new_token_belongs_to_somebody_else_is_told_at_once() {
+    let mut world = reading();
+    revoke(&mut world);
+    world.run_for(minutes(30));
+    sign_in(&mut world, "authorization-2");
+    world.listeners.then = ApiAnswer::Found(Listener { account_id: "somebody-else".to_owned() });
+    world.run_for(minutes(30));
+    let told: Vec<(i32, &str)> =
+        world.notices.iter().map(|(_, notice)| (notice.number, notice.reason.as_str())).collect();
+    assert_eq!(told, [(1, "AuthorizationRevoked"), (1, "ListenerMismatch")]);
 }
 
 #[test]

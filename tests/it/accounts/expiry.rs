@@ -170,7 +170,8 @@ async fn half_a_year_is_told_day_by_day_through_restarts() {
                 assert_eq!(condition(&status, ConditionType::Stalled), ("True", "AuthorizationExpired"));
                 assert_eq!((row["READY"].as_str(), row["STATUS"].as_str()), ("False", "AuthorizationExpired"));
                 assert!(row["MESSAGE"].contains(&connect(&world, name)), "{row:?}");
-                assert!(!row["NEXT ATTEMPT"].is_empty() && row["FAILURES"] == "1", "{row:?}");
+                // Two where the first pass of the process did not see the request yet.
+                assert!(!row["NEXT ATTEMPT"].is_empty() && ["1", "2"].contains(&row["FAILURES"].as_str()), "{row:?}");
             } else {
                 assert_eq!(ready(&status), ("True", "Succeeded"), "day {day}");
                 assert_eq!(condition(&status, ConditionType::Authorized), ("True", reason), "day {day}");
