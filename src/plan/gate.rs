@@ -151,7 +151,7 @@ fn whole_second_after(time: Timestamp) -> Timestamp {
 /// For how long those that waited for the same thing come one after the other: as long as their first calls take at the
 /// steady rate.
 pub fn spread(accounts: i32, requests_per_30s: u32) -> SignedDuration {
-    pacing::spacing(requests_per_30s).saturating_mul((accounts - 1).clamp(0, 1_000_000))
+    pacing::level_spacing(requests_per_30s).saturating_mul((accounts - 1).clamp(0, 1_000_000))
 }
 
 /// When an account that waits until a time has its turn: everybody has a time of their own in the [`spread`].
@@ -217,6 +217,11 @@ pub(super) fn to_be_said(
     let said = failures.last_reason.as_deref() == Some(problem.reason.as_str())
         && failures.next_attempt_time.map(|next| next.0) == problem.not_before;
     (!said || schedule::is_changed(account)).then_some(problem)
+}
+
+/// What keeps the account's app from asking Spotify now, if anything does.
+pub(super) fn in_force(account: &SpotifyAccount, observed: &Observed, now: Timestamp) -> Option<Problem> {
+    closed(observed, now).map(|(why, until)| problem(account, observed, why, until))
 }
 
 fn problem(account: &SpotifyAccount, observed: &Observed, why: Why, until: Timestamp) -> Problem {

@@ -1,6 +1,9 @@
 //! How fast an app's accounts may ask Spotify's Web API: a bucket with room for a third of what 30 seconds may hold,
 //! filled with the other two thirds over 30 seconds. So no 30 seconds hold more than `--app-requests-per-30s`.
 //!
+//! After a gate opened, and for a while after those that waited have come, nobody may go ahead of the rest: requests are
+//! evenly spaced then, at half of what the window may hold.
+//!
 //! Whoever finds it empty has a time of its own from then on and comes back at it: nobody waits in line with a hand up.
 
 use std::collections::HashMap;
@@ -10,6 +13,9 @@ use jiff::{SignedDuration, Timestamp};
 const WINDOW: SignedDuration = SignedDuration::from_secs(30);
 /// Whoever does not come back so long after its time has lost it.
 const COURTESY: SignedDuration = SignedDuration::from_mins(2);
+/// How long requests stay evenly spaced after those that waited at a gate have come: as long as most others take to come in
+/// their own slots.
+const AFTERMATH: SignedDuration = SignedDuration::from_mins(5);
 
 /// The time between two calls at the steady rate.
 pub fn spacing(requests_per_30s: u32) -> SignedDuration {
@@ -18,6 +24,11 @@ pub fn spacing(requests_per_30s: u32) -> SignedDuration {
 }
 
 /// How far the calls that were let through may be ahead of the steady rate.
+/// The time between two requests while a gate has just opened.
+pub fn level_spacing(requests_per_30s: u32) -> SignedDuration {
+    WINDOW / i32::try_from((requests_per_30s / 2).max(1)).unwrap_or(i32::MAX)
+}
+
 fn room(requests_per_30s: u32) -> SignedDuration {
     let at_once = i32::try_from(requests_per_30s / 3).unwrap_or(i32::MAX).saturating_sub(1).max(0);
     spacing(requests_per_30s).saturating_mul(at_once)
@@ -49,10 +60,17 @@ impl Pacer {
             }
             None => {}
         }
-        let level = self.level_until.is_some_and(|until| now < until);
-        let room = if level { SignedDuration::ZERO } else { room(requests_per_30s) };
         let full_at = self.full_at.map_or(now, |full_at| full_at.max(now));
-        self.full_at = full_at.checked_add(spacing(requests_per_30s)).ok();
+        let (step, room) = match self.level_until {
+            Some(until) if now < until => (level_spacing(requests_per_30s), SignedDuration::ZERO),
+            // Whoever still waits is not overtaken.
+            Some(_) if full_at > now => (spacing(requests_per_30s), SignedDuration::ZERO),
+            _ => {
+                self.level_until = None;
+                (spacing(requests_per_30s), room(requests_per_30s))
+            }
+        };
+        self.full_at = full_at.checked_add(step).ok();
         let turn = full_at.checked_sub(room).map_or(now, |turn| turn.max(now));
         if turn <= now {
             return Ok(());
@@ -70,7 +88,7 @@ impl Pacer {
     /// For a time nobody is ahead of the steady rate: those that waited come now.
     pub fn level(&mut self, now: Timestamp, spread: SignedDuration) {
         self.full_at = self.full_at.max(Some(now));
-        self.level_until = self.level_until.max(now.checked_add(spread).ok());
+        self.level_until = self.level_until.max(level_end(now, spread));
     }
 
     /// A gate is closed until a time, and `spread` is how long those that waited take after it: nobody keeps a time
@@ -78,8 +96,12 @@ impl Pacer {
     pub fn close(&mut self, until: Timestamp, spread: SignedDuration) {
         self.times.clear();
         self.full_at = self.full_at.max(Some(until));
-        self.level_until = self.level_until.max(until.checked_add(spread).ok());
+        self.level_until = self.level_until.max(level_end(until, spread));
     }
+}
+
+fn level_end(opens: Timestamp, spread: SignedDuration) -> Option<Timestamp> {
+    opens.checked_add(spread.saturating_add(AFTERMATH)).ok()
 }
 
 #[cfg(test)]
@@ -123,11 +145,30 @@ mod tests {
         let mut pacer = Pacer::default();
         pacer.close(time(30_000), SignedDuration::from_secs(200));
         let calls = calls(&mut pacer, 200, 60, 30_001);
-        for second in 0..150 {
-            let within = calls.iter().filter(|at| (0..1000).contains(&(**at - 30_000 - 1000 * second))).count();
-            assert!(within <= 2, "{within} in second {second}");
-        }
         assert!(calls[0] >= 30_000);
+        assert!(calls.windows(2).all(|pair| pair[1] - pair[0] >= 999), "{calls:?}");
+        let last = *calls.last().unwrap();
+        assert!(last <= 30_000 + 200_500, "{last}");
+    }
+
+    #[test]
+    fn whoever_comes_later_overtakes_nobody_who_waits_since_a_gate() {
+        let mut pacer = Pacer::default();
+        pacer.close(time(0), SignedDuration::ZERO);
+        let end = 300_000;
+        let waiting = calls(&mut pacer, 400, 60, 1);
+        assert!(waiting.windows(2).all(|pair| pair[1] - pair[0] >= 749));
+        assert!(*waiting.last().unwrap() > end);
+        let mut pacer = Pacer::default();
+        pacer.close(time(0), SignedDuration::ZERO);
+        for number in 0..400 {
+            let _ = pacer.enter(&number.to_string(), 60, time(1));
+        }
+        let turn = pacer.enter("later", 60, time(end + 1)).unwrap_err();
+        assert!(turn >= time(400_000), "{turn}");
+        // Once nobody waits any more, some may go at once again.
+        let calls = calls(&mut pacer, 30, 60, 500_000);
+        assert_eq!(calls.iter().filter(|at| **at == 500_000).count(), 20);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::plan::journal::nearly_full;
 use crate::plan::observed::Observed;
 use crate::plan::pace::Rhythm;
 use crate::plan::problem::Problem;
-use crate::plan::{gap, schedule};
+use crate::plan::{gap, gate, schedule};
 
 /// Without a successful read for at least this, an account is not Ready.
 const PATIENCE: SignedDuration = SignedDuration::from_mins(30);
@@ -191,8 +191,12 @@ fn time_passes(
     let failures = writer.status.failures.clone().unwrap_or_default();
     let reason = failures.last_reason.as_deref().and_then(Reason::from_name).unwrap_or(Reason::UpstreamUnavailable);
     let next = failures.next_attempt_time.map_or_else(String::new, |next| format!(" until {:.0}", next.0));
-    let message =
-        format!("Spotify could not be read for too long; nothing is asked{next}, then the operator tries again");
+    // Whose limit it is tells more than that it lasts.
+    let shared = gate::in_force(account, observed, writer.now).filter(|problem| problem.reason == reason);
+    let message = shared.map_or_else(
+        || format!("Spotify could not be read for too long; nothing is asked{next}, then the operator tries again"),
+        |problem| problem.message,
+    );
     writer.remove(ConditionType::Stalled);
     not_ready(writer, reason, reason, ConditionType::Synced, &message);
 }

@@ -11,6 +11,7 @@ mod due;
 mod expiry;
 mod failures;
 mod gaps;
+mod gates;
 mod holds;
 mod lineage;
 mod listeners;

@@ -10,7 +10,8 @@ use super::observations::{app, around, token};
 use super::world::{Exchange, World};
 use crate::api::condition::{ConditionType, Reason, set_condition};
 use crate::api::v1alpha1::{
-    FailureStatus, NotificationStatus, NotificationWebhookState, Notifications, SecretKeyReference, SpotifyAccount, SpotifyApp,
+    FailureStatus, NotificationStatus, NotificationWebhookState, Notifications, SecretKeyReference, SpotifyAccount,
+    SpotifyApp,
 };
 use crate::domain::answer::{ApiAnswer, Forbidden, Refusal, Trouble};
 use crate::domain::listener::Listener;

@@ -78,6 +78,12 @@ async fn whoever_asks_ten_times_a_second_is_heard_once_a_minute_and_delays_nobod
         told.ok_or_else(|| "nothing".to_owned())
     });
     assert!(told.await.unwrap().contains("set it again after"), "it names when");
+    // The budget is kept: every call was reserved before, and no more than a day may hold.
+    let app = world.api::<SpotifyApp>().get("main").await.unwrap().status.unwrap();
+    let reserved: i64 = app.quota.unwrap().hours.iter().map(|hour| hour.calls).sum();
+    let all = world.asked_of_spotify(0).await;
+    let calls = i64::try_from(all.iter().filter(|record| record.endpoint != Endpoint::Token).count()).unwrap();
+    assert!(calls <= reserved && reserved <= DAILY_CALLS, "{calls} calls, {reserved} reserved");
     // Nobody else was late: each read in its own slots, whose interval the status tells.
     for account in world.everybody().await {
         let status = account.status.unwrap();
