@@ -7,6 +7,7 @@ use super::client::{self, Standing};
 use super::failure::Failure;
 use super::gate;
 use super::notification;
+use super::premium;
 use super::problem::Problem;
 use super::settle::Announcement;
 use super::step::SecretTrouble;
@@ -29,7 +30,8 @@ pub fn settle(
     let problem = match (secret, refused) {
         (Ok(()) | Err(SecretTrouble::Cluster), Some(refused)) => Some(refused),
         // What a human must mend comes before what passes by itself.
-        (Ok(()), None) => notification::problem(app)
+        (Ok(()), None) => premium::problem(standing)
+            .or_else(|| notification::problem(app))
             .or_else(|| gate::problem_of_app(standing, now))
             .or_else(|| shortfall.map(short_of_calls)),
         (Err(trouble), _) => Some(Problem::secret("the client secret, Secret", trouble)),

@@ -10,6 +10,7 @@ use super::breaker;
 use super::failure::Failure;
 use super::gate::Gates;
 use super::observed::{Lookup, Observed, TokenView};
+use super::premium;
 use super::problem::Problem;
 use super::schedule;
 use super::step::{Progress, RefreshOutcome};
@@ -45,6 +46,8 @@ pub struct Standing {
     pub breaker: Option<BreakerStatus>,
     /// The credentials that Spotify refuses, if it does.
     pub refused: Option<RefusedClientStatus>,
+    /// The breaker is open because the app's owner has no Premium ([`super::premium`]).
+    pub unpaid: bool,
     /// Until when Spotify asks to wait ([`super::gate`]).
     pub gates: Gates,
 }
@@ -90,6 +93,7 @@ impl Standing {
         Self {
             breaker: status.and_then(|status| status.circuit_breaker.clone()),
             refused: status.and_then(|status| status.refused_client.clone()),
+            unpaid: status.is_some_and(premium::is_told),
             gates: status.map(Gates::of).unwrap_or_default(),
         }
     }
@@ -123,7 +127,7 @@ impl Standing {
                 // Somebody has corrected them since, but not rightly: the waits begin anew.
                 let before = self.breaker.as_ref().filter(|_| same);
                 let breaker = Some(breaker::opened(before, limits, now));
-                Self { breaker, refused: Some(version.into()), gates: self.gates }
+                Self { breaker, refused: Some(version.into()), unpaid: false, gates: self.gates }
             }
             Word::Nothing { retry_after } if self.refused.is_some() && !waits => {
                 let wait = limits.probe_after.min(LONGEST_WAIT_FOR_TROUBLE).max(retry_after.unwrap_or_default());

@@ -11,11 +11,12 @@ use super::client::Standing;
 use super::failure::Failure;
 use super::observed::{Lookup, Observed};
 use super::pacing;
+use super::premium;
 use super::problem::Problem;
 use super::schedule;
 use super::slot::fraction;
 use super::step::{Progress, RefreshOutcome};
-use crate::api::condition::whole_seconds;
+use crate::api::condition::{Reason, whole_seconds};
 use crate::api::v1alpha1::{RateLimitStatus, SpotifyAccount, SpotifyAppStatus};
 use crate::domain::answer::{ApiAnswer, Trouble};
 
@@ -175,7 +176,8 @@ pub fn closed_until(standing: &Standing, now: Timestamp) -> Option<Timestamp> {
 }
 
 fn why_closed(standing: &Standing, now: Timestamp) -> Option<(Why, Timestamp)> {
-    let outage = standing.outage_until().filter(|until| *until > now).map(|until| (Why::Outage, until));
+    let why = if standing.unpaid { Why::Unpaid } else { Why::Outage };
+    let outage = standing.outage_until().filter(|until| *until > now).map(|until| (why, until));
     let gate = standing.gates.closed(now).map(|(limit, until)| (Why::Limit(limit), until));
     // A limit that Spotify names is more than a guess about when it may be back.
     gate.into_iter().chain(outage).reduce(|gate, outage| if outage.1 > gate.1 { outage } else { gate })
@@ -185,6 +187,8 @@ fn why_closed(standing: &Standing, now: Timestamp) -> Option<(Why, Timestamp)> {
 enum Why {
     Limit(Limit),
     Outage,
+    /// The app's owner has no Premium.
+    Unpaid,
 }
 
 /// When an account whose turn would come at a time may ask Spotify: then, or when its app's gate has opened.
@@ -237,6 +241,7 @@ fn problem(account: &SpotifyAccount, observed: &Observed, why: Why, until: Times
                 "the daily quota of the Spotify developer account behind SpotifyApp {app} is spent until {until:.0}; the accounts follow one after the other"
             ),
         ),
+        Why::Unpaid => premium::told(&format!("SpotifyApp {app}"), until),
         Why::Outage => (
             Failure::AppAway,
             format!(
@@ -263,7 +268,10 @@ pub(super) fn shared(
         progress.refresh,
         Some(RefreshOutcome::RateLimited { .. } | RefreshOutcome::Failed(_) | RefreshOutcome::Ambiguous(_))
     );
-    let met = closed(observed, now).filter(|_| !own.stalled && (page || listener || exchange));
+    let met = closed(observed, now).filter(|(why, _)| match why {
+        Why::Unpaid => own.reason == Reason::AppOwnerNotPremium,
+        Why::Limit(_) | Why::Outage => !own.stalled && (page || listener || exchange),
+    });
     met.map_or(own, |(why, until)| problem(account, observed, why, until))
 }
 

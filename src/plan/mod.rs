@@ -27,6 +27,7 @@ pub mod open;
 pub mod outage;
 pub mod pace;
 pub mod pacing;
+pub mod premium;
 pub mod problem;
 pub mod reference;
 pub mod refresh;

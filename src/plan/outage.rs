@@ -14,7 +14,7 @@ use super::slot::fraction;
 use super::step::RefreshOutcome;
 use crate::api::condition::whole_seconds;
 use crate::api::v1alpha1::{BreakerLimits, BreakerState};
-use crate::domain::answer::{ApiAnswer, Trouble};
+use crate::domain::answer::{ApiAnswer, Forbidden, Trouble};
 
 /// Spotify is asked at least so often whether it is back.
 const LONGEST_WAIT: SignedDuration = SignedDuration::from_mins(15);
@@ -30,6 +30,8 @@ pub enum Sign {
     Answers,
     /// It gives no usable answer.
     Away,
+    /// It answers that the app's owner has no Premium ([`super::premium`]).
+    Unpaid,
     /// Nothing was sent.
     None,
 }
@@ -39,7 +41,7 @@ pub fn sign_of_exchange(outcome: &RefreshOutcome) -> Sign {
     match outcome {
         RefreshOutcome::Failed(trouble) | RefreshOutcome::Ambiguous(trouble) => match sign_of_trouble(trouble) {
             Sign::Away => Sign::Away,
-            Sign::Answers | Sign::None => Sign::None,
+            Sign::Answers | Sign::Unpaid | Sign::None => Sign::None,
         },
         RefreshOutcome::Refreshed { .. }
         | RefreshOutcome::Refused { .. }
@@ -58,6 +60,7 @@ pub fn sign_of_exchange(outcome: &RefreshOutcome) -> Sign {
 /// What an answer of the Web API says about Spotify.
 pub fn sign_of_answer<T>(answer: &ApiAnswer<T>) -> Sign {
     match answer {
+        ApiAnswer::Forbidden(Forbidden::OwnerNotPremium) => Sign::Unpaid,
         ApiAnswer::Found(_) | ApiAnswer::Unauthorized | ApiAnswer::Forbidden(_) | ApiAnswer::RateLimited { .. } => {
             Sign::Answers
         }
@@ -92,7 +95,7 @@ impl Streak {
     /// One more request of an account.
     pub fn note(&mut self, account: &str, sign: Sign) {
         match sign {
-            Sign::Answers => *self = Self::default(),
+            Sign::Answers | Sign::Unpaid => *self = Self::default(),
             Sign::Away => {
                 self.failures = self.failures.saturating_add(1);
                 if self.accounts.len() < WITNESSES {
@@ -129,14 +132,14 @@ impl Standing {
         let mut opened = breaker::opened(self.breaker.as_ref(), same, now);
         let earlier = fraction(&format!("{app}/{}", opened.trips), wait / JITTER);
         opened.next_probe_time = opened.next_probe_time.map(|next| whole_seconds(next.0 - earlier));
-        Self { breaker: Some(opened), ..self.clone() }
+        Self { breaker: Some(opened), unpaid: false, ..self.clone() }
     }
 
     /// Spotify answers.
     #[must_use]
     pub fn back(&self) -> Self {
         let away = self.outage_until().is_some();
-        Self { breaker: self.breaker.clone().filter(|_| !away), ..self.clone() }
+        Self { breaker: self.breaker.clone().filter(|_| !away), unpaid: false, ..self.clone() }
     }
 }
 

@@ -109,6 +109,7 @@ impl Clients {
         known.streak.note(account, sign);
         let mut after = match sign {
             Sign::Answers => before.back(),
+            Sign::Unpaid => before.unpaid(now),
             Sign::Away if before.outage_until().is_some() || known.streak.is_outage(limits) => {
                 before.away(uid(app), limits, now)
             }

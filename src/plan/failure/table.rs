@@ -99,7 +99,7 @@ failures! {
             ..REFUSED };
     AppOwnerNotPremium:
         "Web API: 403 `Active premium subscription required for the owner`." =>
-        Facts { owner: Owner::App, mended_by: MendedBy::Outside, reason: Reason::AppOwnerNotPremium,
+        Facts { owner: Owner::App, counts: Counts::App, mended_by: MendedBy::Outside, reason: Reason::AppOwnerNotPremium,
             remedy: "the owner must subscribe; it takes a few hours afterwards", ..REFUSED };
     ForbiddenOtherwise:
         "Web API: 403 with any other text." =>

@@ -10,7 +10,7 @@ use super::observations::{app, around};
 use super::world::World;
 use crate::api::condition::{ConditionType, whole_seconds};
 use crate::api::v1alpha1::{BreakerState, BreakerStatus, GoDuration, SpotifyApp};
-use crate::domain::answer::{ApiAnswer, Trouble};
+use crate::domain::answer::{ApiAnswer, Forbidden, Trouble};
 use crate::plan::Lookup;
 use crate::plan::client::Standing;
 use crate::plan::gate::{Gates, opening, spread};
@@ -154,6 +154,53 @@ fn whoever_meets_a_limit_tells_the_apps_gate_and_not_a_wait_of_its_own() {
         assert_eq!(failures.next_attempt_time.unwrap().0, opening(&world.account, &observed, until), "{standing:?}");
         assert_eq!(settled.status.circuit_breaker, None, "one breaker opens, and it is the app's");
     }
+}
+
+#[test]
+fn an_owner_without_premium_is_one_breaker_and_all_accounts_say_what_to_do() {
+    let until = start() + hours(1);
+    let standing = away(until);
+    let standing = Standing { unpaid: true, ..standing };
+    // Whoever met it, and whoever did not.
+    for met in [true, false] {
+        let mut world = reading();
+        world.surroundings.app = unpaid_app(&standing);
+        let now = start() + minutes(30);
+        let mut progress = crate::plan::Progress::default();
+        if met {
+            progress.page = Some(ApiAnswer::Forbidden(Forbidden::OwnerNotPremium));
+            progress.read_time = Some(now);
+        }
+        let mut observed = around(&world.account);
+        observed.app = world.surroundings.app.clone();
+        let settled = crate::plan::settle(&world.account, &observed, &progress, now);
+        let status = &settled.status;
+        assert_eq!(status.condition(ConditionType::Ready), "False AppOwnerNotPremium", "{met}");
+        assert_eq!(status.condition(ConditionType::Stalled), "True AppOwnerNotPremium", "{met}");
+        let failures = status.failures.clone().unwrap();
+        assert_eq!((failures.consecutive, status.circuit_breaker.clone()), (0, None), "the app's, and nobody else's");
+        assert_eq!(failures.next_attempt_time.unwrap().0, opening(&world.account, &observed, until));
+        let ready = status.conditions.iter().find(|condition| condition.type_ == "Ready").unwrap();
+        assert!(ready.message.contains("SpotifyApp music/main") && ready.message.contains("subscribe"), "{ready:?}");
+    }
+    let mut world = reading();
+    world.surroundings.app = unpaid_app(&standing);
+    while world.now < until {
+        let wait = world.pass().requeue;
+        world.now = (world.now + wait).min(until);
+    }
+    assert_eq!(world.questions(), 0);
+    world.surroundings.app = known(&Standing::default(), 40);
+    world.run_for(minutes(10));
+    assert_eq!(world.status().condition(ConditionType::Ready), "True Succeeded");
+    assert_eq!((world.status().condition(ConditionType::Stalled), world.status().failures), (String::new(), None));
+}
+
+/// The app as its status tells of it.
+fn unpaid_app(standing: &Standing) -> Lookup<SpotifyApp> {
+    let mut app = app();
+    app.status = Some(crate::plan::app::settle(&app, &Ok(()), standing, 40, None, start()));
+    Lookup::Found(Arc::new(app))
 }
 
 #[test]

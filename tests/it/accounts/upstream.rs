@@ -192,7 +192,6 @@ async fn what_only_a_human_can_change_at_spotify_is_probed_slowly() {
     let cases = [
         ("scope", Effect::InsufficientScope, "ScopeInsufficient", "user-read-recently-played"),
         ("allow-list", Effect::UserNotAllowlisted, "UserNotAllowlisted", "User Management"),
-        ("premium", Effect::OwnerNotPremium, "AppOwnerNotPremium", "Premium"),
     ];
     for (name, effect, ..) in &cases {
         world.hooked(NewAccount::new(*name, CLIENT_ID), "1m").await;

@@ -24,7 +24,7 @@ struct Crowd {
 /// The long form is in real time and with the usual pace.
 fn crowd() -> Crowd {
     if is_long() {
-        Crowd { accounts: 200, interval: "5m", rate: 1, requests_per_30s: "60" }
+        Crowd { accounts: 200, interval: "2m", rate: 1, requests_per_30s: "60" }
     } else {
         Crowd { accounts: 60, interval: "1m", rate: 2, requests_per_30s: "120" }
     }
@@ -106,9 +106,10 @@ async fn gated(test: &str, effect: Effect, reason: &str, wait: SignedDuration) {
         assert!(*time >= turn, "request {number} at {time}, {:?} early", turn.duration_since(*time));
     }
     if is_long() {
+        // They come a second apart: one that is a moment late falls into the second of the next one.
         #[expect(clippy::cast_precision_loss, reason = "small numbers")]
-        let ratio = busiest as f64 / mean;
-        assert!(ratio <= 2.0, "{busiest} in one second where {mean} are the mean");
+        let most = busiest as f64;
+        assert!(most <= (2.0 * mean).max(2.0), "{busiest} in one second where {mean} are the mean");
     }
     assert_clean(&world).await;
     drop(third);

@@ -3,6 +3,7 @@
 mod budget;
 mod gates;
 mod outage;
+mod premium;
 mod requests;
 
 use std::time::Duration;
