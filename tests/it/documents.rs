@@ -11,13 +11,13 @@ fn root() -> &'static Path {
 }
 
 fn documents() -> Vec<PathBuf> {
-    let folders = [root().to_path_buf(), root().join("docs"), root().join("docs/runbooks")];
+    let folders = ["", "docs", "docs/runbooks", "charts/scrobble-operator"].map(|folder| root().join(folder));
     let entries = folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap()).map(|entry| entry.unwrap().path());
     entries.filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect()
 }
 
 /// What `make generate` writes between two marks of a page.
-fn generated(text: &str, name: &str, table: &str) -> String {
+pub fn generated(text: &str, name: &str, table: &str) -> String {
     let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
     let (before, rest) = text.split_once(&begin).unwrap_or_else(|| panic!("no mark {begin}"));
     let (_, after) = rest.split_once(&end).unwrap_or_else(|| panic!("no mark {end}"));
@@ -112,6 +112,7 @@ async fn every_command_of_the_pages_works_as_it_is_printed() {
         "docs/reasons.md",
         "docs/tokens.md",
         "docs/runbooks/reasons.md",
+        "charts/scrobble-operator/README.md",
     ];
     for page in pages {
         let script = commands(page);

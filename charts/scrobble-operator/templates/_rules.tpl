@@ -12,11 +12,7 @@ read one; there is no delete, which is the garbage collector's.
 # An account's finalizer, while the operator holds a token that the token Secret does not have yet.
 - apiGroups: [scrobble-operator.io]
   resources: [spotifyaccounts]
-  verbs: [patch, update]
-# Secrets owned by an account name it with blockOwnerDeletion.
-- apiGroups: [scrobble-operator.io]
-  resources: [spotifyaccounts/finalizers]
-  verbs: [update]
+  verbs: [patch]
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get, create, patch, update]

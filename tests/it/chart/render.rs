@@ -1,32 +1,11 @@
 //! What the chart renders, and which values it refuses.
 
-use super::{definition_files, folder, path, plane, root};
-use serde::Deserialize as _;
+use super::{definition_files, folder, of_kind, only, parse, path, plane, render, root};
 use serde_json::{Value, json};
 use std::process::Command;
 
-/// The documents that the chart renders as the release `demo` in the namespace `music`.
-async fn render(settings: &[&str]) -> Vec<Value> {
-    let chart = path();
-    let mut arguments = vec!["template", "demo", &chart, "--namespace", "music"];
-    for setting in settings {
-        arguments.extend(["--set", setting]);
-    }
-    let output = plane().await.helm(&arguments).await.unwrap();
-    serde_yaml::Deserializer::from_str(&output.stdout)
-        .map(|document| Value::deserialize(document).unwrap())
-        .filter(|document| !document.is_null())
-        .collect()
-}
-
-fn of_kind<'a>(documents: &'a [Value], kind: &str) -> Vec<&'a Value> {
-    documents.iter().filter(|document| document["kind"] == kind).collect()
-}
-
 fn deployment(documents: &[Value]) -> &Value {
-    let found = of_kind(documents, "Deployment");
-    assert_eq!(found.len(), 1);
-    found[0]
+    only(documents, "Deployment")
 }
 
 fn arguments(documents: &[Value]) -> Vec<String> {
@@ -55,43 +34,11 @@ async fn definitions_are_rendered_as_they_are_and_kept() {
         assert_eq!(metadata.remove("annotations").unwrap(), json!({"helm.sh/resource-policy": "keep"}));
         assert_eq!(metadata.remove("labels").unwrap()["app.kubernetes.io/instance"], "demo");
     }
-    let files: Vec<Value> = definition_files(&root().join("crds"))
-        .iter()
-        .flat_map(|(_, text)| {
-            serde_yaml::Deserializer::from_str(text).map(|document| Value::deserialize(document).unwrap())
-        })
-        .filter(|document| !document.is_null())
-        .collect();
+    let files: Vec<Value> = definition_files(&root().join("crds")).iter().flat_map(|(_, text)| parse(text)).collect();
     assert_eq!(rendered, files);
 
     let without = render(&["crds.install=false"]).await;
     assert_eq!(of_kind(&without, "CustomResourceDefinition").len(), 0);
-}
-
-#[tokio::test]
-async fn unknown_and_impossible_values_are_refused_by_name() {
-    let chart = path();
-    for (setting, named) in [
-        ("replica=2", "replica"),
-        ("crds.instal=false", "instal"),
-        ("crds.install=maybe", "/crds/install"),
-        ("rbac.mode=everything", "/rbac/mode"),
-        ("rbac.namespaces={Team_A}", "/rbac/namespaces/0"),
-        ("rbac.namespaces={a,a}", "/rbac/namespaces"),
-        ("image.diggest=x", "diggest"),
-        ("image.digest=latest", "/image/digest"),
-        ("http.port=80", "/http/port"),
-        ("log.format=xml", "/log/format"),
-        ("allowPrivateTargets={localhost}", "/allowPrivateTargets/0"),
-        ("resources.limit.memory=1Gi", "limit"),
-        ("serviceAccount.create=false", "/serviceAccount"),
-        ("extraEnv[0].nam=x", "nam"),
-    ] {
-        let refused = plane().await.helm(&["template", "demo", &chart, "--set", setting]).await;
-        let message = refused.expect_err(setting).to_string();
-        assert!(message.contains("values don't meet the specifications"), "{setting}: {message}");
-        assert!(message.contains(named), "{setting}: {message}");
-    }
 }
 
 #[tokio::test]
@@ -198,27 +145,4 @@ async fn the_version_of_chart_and_package_are_one() {
     let chart: Value = serde_yaml::from_str(&output.stdout).unwrap();
     assert_eq!(chart["appVersion"], env!("CARGO_PKG_VERSION"));
     assert_eq!(chart["kubeVersion"], ">=1.33.0-0");
-}
-
-#[tokio::test]
-async fn every_value_is_documented_and_in_the_schema() {
-    let text = std::fs::read_to_string(folder().join("values.yaml")).unwrap();
-    let values: Value = serde_yaml::from_str(&text).unwrap();
-    let schema: Value =
-        serde_json::from_str(&std::fs::read_to_string(folder().join("values.schema.json")).unwrap()).unwrap();
-    assert_eq!(schema["additionalProperties"], false);
-    let mut known: Vec<&String> =
-        schema["properties"].as_object().unwrap().keys().filter(|key| *key != "global").collect();
-    let mut given: Vec<&String> = values.as_object().unwrap().keys().collect();
-    known.sort();
-    given.sort();
-    assert_eq!(known, given);
-
-    let lines: Vec<&str> = text.lines().collect();
-    let described = |at: usize| at > 0 && lines[at - 1].trim_start().starts_with('#');
-    for key in given {
-        let at = lines.iter().position(|line| line.starts_with(&format!("{key}:"))).unwrap();
-        let first_inside = lines.get(at + 1).is_some_and(|line| line.trim_start().starts_with("# -- "));
-        assert!(described(at) || first_inside, "`{key}` of values.yaml has no comment");
-    }
 }

@@ -1,9 +1,14 @@
 //! Asks the API server who may do what.
 
-use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
+use k8s_openapi::api::authorization::v1::{
+    ResourceAttributes, SelfSubjectRulesReview, SelfSubjectRulesReviewSpec, SubjectAccessReview,
+    SubjectAccessReviewSpec,
+};
 use kube::api::PostParams;
 use kube::{Api, Client};
-use std::collections::BTreeSet;
+use scrobble_harness::{ControlPlane, wait_until};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// Every verb that a resource knows.
 pub const VERBS: [&str; 8] = ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"];
@@ -52,6 +57,44 @@ pub fn rights(resources: &[(&str, &str)]) -> Rights {
     let sorted =
         |verbs: &str| VERBS.into_iter().filter(|verb| verbs.split(' ').any(|one| one == *verb)).collect::<Vec<_>>();
     resources.iter().map(|(resource, verbs)| format!("{resource}: {}", sorted(verbs).join(" "))).collect()
+}
+
+/// The same from rules: groups, resources, verbs.
+pub fn lines(rules: impl Iterator<Item = (Vec<String>, Vec<String>, Vec<String>)>) -> Rights {
+    let mut verbs: BTreeMap<String, String> = BTreeMap::new();
+    for (groups, resources, allowed) in rules {
+        for group in &groups {
+            for resource in &resources {
+                let name = if group.is_empty() { resource.clone() } else { format!("{group}/{resource}") };
+                let known = verbs.entry(name).or_default();
+                *known = format!("{known} {}", allowed.join(" "));
+            }
+        }
+    }
+    rights(&verbs.iter().map(|(resource, verbs)| (resource.as_str(), verbs.as_str())).collect::<Vec<_>>())
+}
+
+/// All rules that hold for a client in a namespace, as the API server lists them.
+async fn all_rules(client: &Client, namespace: &str) -> Rights {
+    let review = SelfSubjectRulesReview {
+        spec: SelfSubjectRulesReviewSpec { namespace: Some(namespace.to_owned()) },
+        ..SelfSubjectRulesReview::default()
+    };
+    let answered = Api::all(client.clone()).create(&PostParams::default(), &review).await.unwrap().status.unwrap();
+    assert!(!answered.incomplete, "{:?}", answered.evaluation_error);
+    lines(answered.resource_rules.into_iter().map(|rule| {
+        assert!(rule.resource_names.is_none(), "{rule:?}");
+        (rule.api_groups.unwrap_or_default(), rule.resources.unwrap_or_default(), rule.verbs)
+    }))
+}
+
+/// All that a client was granted in a namespace, beyond what every ServiceAccount may.
+pub async fn granted(plane: &ControlPlane, client: &Client, namespace: &str) -> Rights {
+    let anybody = wait_until("the default ServiceAccount", Duration::from_secs(30), async || {
+        plane.client_for_service_account(namespace, "default").await.map_err(|error| format!("{error:?}"))
+    });
+    let anybody = all_rules(&anybody.await.unwrap(), namespace).await;
+    all_rules(client, namespace).await.difference(&anybody).cloned().collect()
 }
 
 /// What the user may do with any object of [`RESOURCES`] in a namespace, or in all of them (`None`).

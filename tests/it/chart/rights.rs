@@ -1,23 +1,21 @@
 //! What a release may do, in each mode: everything it needs, and nothing else.
 
-use super::review::{Rights, allowed, rights};
+use super::review::{Rights, allowed, granted, lines, rights};
 use super::{RELEASE, plane};
-use k8s_openapi::api::core::v1::Secret;
-use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule, Role, RoleBinding, RoleRef, Subject};
-use kube::api::{ListParams, ObjectMeta, PostParams};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule, Role};
+use kube::api::{DeleteParams, ListParams, ObjectMeta, PostParams, WatchParams};
 use kube::{Api, Client, ResourceExt as _};
-use scrobble_harness::{Chart, Installation, TestNamespace, wait_until};
+use scrobble_harness::{Chart, ControlPlane, Installation, TestNamespace};
+use scrobble_operator::api::v1alpha1::{ScrobblePlan, SpotifyAccount};
 use serde_json::json;
-use std::collections::BTreeMap;
-use std::time::Duration;
 
 /// In a namespace it works in.
 const NAMESPACE: &[(&str, &str)] = &[
     ("scrobble-operator.io/spotifyapps", "get list watch"),
     ("scrobble-operator.io/spotifyapps/status", "patch update"),
-    ("scrobble-operator.io/spotifyaccounts", "get list watch patch update"),
+    ("scrobble-operator.io/spotifyaccounts", "get list watch patch"),
     ("scrobble-operator.io/spotifyaccounts/status", "patch update"),
-    ("scrobble-operator.io/spotifyaccounts/finalizers", "update"),
     ("scrobble-operator.io/scrobbletargets", "get list watch"),
     ("scrobble-operator.io/scrobbletargets/status", "patch update"),
     ("secrets", "get create patch update"),
@@ -27,14 +25,14 @@ const NAMESPACE: &[(&str, &str)] = &[
 /// Everywhere, in both modes.
 const CLUSTER: &[(&str, &str)] = &[
     ("scrobble-operator.io/scrobbleplans", "get list watch"),
-    ("scrobble-operator.io/scrobbleplans/status", "get patch update"),
+    ("scrobble-operator.io/scrobbleplans/status", "patch update"),
     ("namespaces", "get list watch"),
     ("authentication.k8s.io/tokenreviews", "create"),
     ("authorization.k8s.io/subjectaccessreviews", "create"),
 ];
 
 /// In the release's own namespace.
-const LEASE: &[(&str, &str)] = &[("coordination.k8s.io/leases", "get create update patch")];
+const LEASE: &[(&str, &str)] = &[("coordination.k8s.io/leases", "get create update")];
 
 async fn of_operator(client: &Client, release: &Installation, namespace: Option<&str>) -> Rights {
     let own = format!("system:serviceaccounts:{}", release.namespace);
@@ -42,25 +40,23 @@ async fn of_operator(client: &Client, release: &Installation, namespace: Option<
     allowed(client, &release.user(), &groups, namespace).await
 }
 
-/// The rules of a role, one line for each resource.
-fn lines(rules: Option<Vec<PolicyRule>>) -> Rights {
-    let mut verbs: BTreeMap<String, String> = BTreeMap::new();
-    for rule in rules.unwrap_or_default() {
+fn of_rules(rules: Option<Vec<PolicyRule>>) -> Rights {
+    lines(rules.unwrap_or_default().into_iter().map(|rule| {
         assert!(rule.resource_names.is_none() && rule.non_resource_urls.is_none());
-        for group in rule.api_groups.iter().flatten() {
-            for resource in rule.resources.iter().flatten() {
-                let name = if group.is_empty() { resource.clone() } else { format!("{group}/{resource}") };
-                let known = verbs.entry(name).or_default();
-                *known = format!("{known} {}", rule.verbs.join(" "));
-            }
-        }
-    }
-    rights(&verbs.iter().map(|(resource, verbs)| (resource.as_str(), verbs.as_str())).collect::<Vec<_>>())
+        (rule.api_groups.unwrap_or_default(), rule.resources.unwrap_or_default(), rule.verbs)
+    }))
+}
+
+/// All that the release's ServiceAccount was granted in its namespace, named above or not.
+async fn all_of_operator(plane: &ControlPlane, release: &Installation) -> Rights {
+    let own = &release.namespace;
+    let operator = plane.client_for_service_account(own, &release.service_account).await.unwrap();
+    granted(plane, &operator, own).await
 }
 
 async fn cluster_role(client: &Client, name: &str) -> Rights {
     let roles: Api<ClusterRole> = Api::all(client.clone());
-    lines(roles.get(name).await.unwrap().rules)
+    of_rules(roles.get(name).await.unwrap().rules)
 }
 
 #[tokio::test]
@@ -73,6 +69,7 @@ async fn in_namespaces_mode_it_works_where_it_was_told_and_nowhere_else() {
     let release = Chart::new(&own).values(json!({"rbac": {"namespaces": [listed]}})).install(plane).await.unwrap();
 
     assert_eq!(of_operator(&client, &release, Some(&own)).await, rights(&[NAMESPACE, CLUSTER, LEASE].concat()));
+    assert_eq!(all_of_operator(plane, &release).await, rights(&[NAMESPACE, CLUSTER, LEASE].concat()));
     assert_eq!(of_operator(&client, &release, Some(&listed)).await, rights(&[NAMESPACE, CLUSTER].concat()));
     assert_eq!(of_operator(&client, &release, Some(&other)).await, rights(CLUSTER));
     assert_eq!(of_operator(&client, &release, None).await, rights(CLUSTER));
@@ -88,7 +85,7 @@ async fn in_namespaces_mode_it_works_where_it_was_told_and_nowhere_else() {
     assert_eq!(found, [name.clone(), format!("{name}:edit"), format!("{name}:view")]);
     for namespace in [&own, &listed] {
         let roles: Api<Role> = Api::namespaced(client.clone(), namespace);
-        assert_eq!(lines(roles.get(&name).await.unwrap().rules), rights(NAMESPACE));
+        assert_eq!(of_rules(roles.get(&name).await.unwrap().rules), rights(NAMESPACE));
     }
 }
 
@@ -102,6 +99,7 @@ async fn in_cluster_mode_it_has_the_same_rights_everywhere() {
     assert_eq!(of_operator(&client, &release, None).await, rights(&[NAMESPACE, CLUSTER].concat()));
     assert_eq!(of_operator(&client, &release, Some("default")).await, rights(&[NAMESPACE, CLUSTER].concat()));
     assert_eq!(of_operator(&client, &release, Some(&own)).await, rights(&[NAMESPACE, CLUSTER, LEASE].concat()));
+    assert_eq!(all_of_operator(plane, &release).await, rights(&[NAMESPACE, CLUSTER, LEASE].concat()));
 
     let name = format!("scrobble-operator:{own}:{RELEASE}");
     assert_eq!(cluster_role(&client, &name).await, rights(CLUSTER));
@@ -109,13 +107,12 @@ async fn in_cluster_mode_it_has_the_same_rights_everywhere() {
     assert!(!release.arguments.iter().any(|argument| argument.starts_with("--namespaces")), "{:?}", release.arguments);
 }
 
-#[tokio::test]
-async fn secrets_are_read_by_name_and_never_listed() {
-    let plane = plane().await;
+/// Asks for what a mode denies, with the release's own token: every answer is 403.
+async fn denied(plane: &ControlPlane, mode: &str) {
     let client = plane.client().unwrap();
-    let own = TestNamespace::create(&client, "chart-secrets").await.unwrap().name;
-    let other = TestNamespace::create(&client, "chart-secrets-other").await.unwrap().name;
-    let release = Chart::new(&own).install(plane).await.unwrap();
+    let own = TestNamespace::create(&client, "chart-denied").await.unwrap().name;
+    let other = TestNamespace::create(&client, "chart-denied-other").await.unwrap().name;
+    let release = Chart::new(&own).values(json!({"rbac": {"mode": mode}})).install(plane).await.unwrap();
 
     let operator = plane.client_for_service_account(&own, &release.service_account).await.unwrap();
     let secrets: Api<Secret> = Api::namespaced(operator.clone(), &own);
@@ -126,20 +123,45 @@ async fn secrets_are_read_by_name_and_never_listed() {
     secrets.replace("one", &PostParams::default(), &read).await.unwrap();
 
     let elsewhere: Api<Secret> = Api::namespaced(operator.clone(), &other);
-    let refused = [
-        ("list", secrets.list(&ListParams::default()).await.err()),
-        ("list of all namespaces", Api::<Secret>::all(operator).list(&ListParams::default()).await.err()),
-        ("watch", secrets.watch(&kube::api::WatchParams::default(), "0").await.err()),
-        ("delete", secrets.delete("one", &kube::api::DeleteParams::default()).await.err()),
-        ("get elsewhere", elsewhere.get("one").await.err()),
-        ("create elsewhere", elsewhere.create(&PostParams::default(), &secret).await.err()),
+    let accounts: Api<SpotifyAccount> = Api::namespaced(operator.clone(), &own);
+    let plans: Api<ScrobblePlan> = Api::all(operator.clone());
+    let roles: Api<Role> = Api::namespaced(operator.clone(), &own);
+    let (all, by_name, delete) =
+        (ListParams::default(), WatchParams::default().fields("metadata.name=one"), DeleteParams::default());
+    let mut refused = vec![
+        ("list", secrets.list(&all).await.err()),
+        ("list one", secrets.list(&all.clone().fields("metadata.name=one")).await.err()),
+        ("list of all namespaces", Api::<Secret>::all(operator.clone()).list(&all).await.err()),
+        ("metadata of all", secrets.list_metadata(&all).await.err()),
+        ("watch", secrets.watch(&WatchParams::default(), "0").await.err()),
+        ("watch one", secrets.watch(&by_name, "0").await.err()),
+        ("delete", secrets.delete("one", &delete).await.err()),
+        ("delete all", secrets.delete_collection(&delete, &all).await.err()),
+        ("delete an account", accounts.delete("one", &delete).await.err()),
+        ("delete a plan", plans.delete("one", &delete).await.err()),
+        ("read roles", roles.list(&all).await.err()),
+        ("read ConfigMaps", Api::<ConfigMap>::namespaced(operator, &own).get("one").await.err()),
+        ("list elsewhere", elsewhere.list(&all).await.err()),
     ];
+    if mode == "namespaces" {
+        refused.push(("get elsewhere", elsewhere.get("one").await.err()));
+        refused.push(("create elsewhere", elsewhere.create(&PostParams::default(), &secret).await.err()));
+    } else {
+        elsewhere.create(&PostParams::default(), &secret).await.unwrap();
+        elsewhere.get("one").await.unwrap();
+    }
     for (what, error) in refused {
         match error {
             Some(kube::Error::Api(status)) if status.is_forbidden() => {}
-            answer => panic!("{what}: {answer:?}"),
+            answer => panic!("{mode}: {what}: {answer:?}"),
         }
     }
+}
+
+#[tokio::test]
+async fn what_a_mode_denies_is_forbidden() {
+    let plane = plane().await;
+    tokio::join!(denied(plane, "namespaces"), denied(plane, "cluster"));
 }
 
 #[tokio::test]
@@ -162,57 +184,4 @@ async fn two_releases_of_one_name_live_side_by_side() {
     plane.helm(&["uninstall", RELEASE, "--namespace", &first]).await.unwrap();
     assert_eq!(of_operator(&client, &one, Some(&shared)).await, Rights::new());
     assert_eq!(of_operator(&client, &two, Some(&shared)).await, rights(&[NAMESPACE, CLUSTER].concat()));
-}
-
-/// Binds a built-in role to a user of this name in a namespace.
-async fn bind(client: &Client, namespace: &str, role: &str) {
-    let binding = RoleBinding {
-        metadata: ObjectMeta { name: Some(format!("somebody-{role}")), ..ObjectMeta::default() },
-        role_ref: RoleRef {
-            api_group: "rbac.authorization.k8s.io".to_owned(),
-            kind: "ClusterRole".to_owned(),
-            name: role.to_owned(),
-        },
-        subjects: Some(vec![Subject {
-            api_group: Some("rbac.authorization.k8s.io".to_owned()),
-            kind: "User".to_owned(),
-            name: format!("somebody-{role}"),
-            namespace: None,
-        }]),
-    };
-    let bindings: Api<RoleBinding> = Api::namespaced(client.clone(), namespace);
-    bindings.create(&PostParams::default(), &binding).await.unwrap();
-}
-
-#[tokio::test]
-async fn built_in_roles_read_everything_and_write_accounts_only() {
-    const READ: &str = "get list watch";
-    let plane = plane().await;
-    let client = plane.client().unwrap();
-    let namespace = TestNamespace::create(&client, "chart-users").await.unwrap().name;
-    Chart::new(&namespace).install(plane).await.unwrap();
-    for role in ["view", "edit", "admin"] {
-        bind(&client, &namespace, role).await;
-    }
-
-    let kinds = |accounts| {
-        rights(&[
-            ("scrobble-operator.io/spotifyapps", READ),
-            ("scrobble-operator.io/spotifyaccounts", accounts),
-            ("scrobble-operator.io/scrobbletargets", READ),
-            ("scrobble-operator.io/scrobbleplans", READ),
-        ])
-    };
-    let writes = "get list watch create update patch delete deletecollection";
-    for (role, expected) in [("view", kinds(READ)), ("edit", kinds(writes)), ("admin", kinds(writes))] {
-        let user = format!("somebody-{role}");
-        // The built-in roles are put together by a controller, a moment later.
-        wait_until(&format!("the rights of {role}"), Duration::from_secs(30), async || {
-            let mut found = allowed(&client, &user, &["system:authenticated"], Some(&namespace)).await;
-            found.retain(|line| line.starts_with("scrobble-operator.io/"));
-            if found == expected { Ok(()) } else { Err(format!("{found:#?}")) }
-        })
-        .await
-        .unwrap();
-    }
 }

@@ -92,7 +92,10 @@ pub fn api_server(
         format!("--service-account-signing-key-file={}", file("service-account.key")),
         format!("--token-auth-file={}", file("tokens.csv")),
         "--authorization-mode=RBAC".to_owned(),
-        "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
+        // Room for a Service of every test.
+        "--service-cluster-ip-range=10.0.0.0/16".to_owned(),
+        // As some distributions have it: an owner that blocks its deletion takes a right to the owner's finalizers.
+        "--enable-admission-plugins=OwnerReferencesPermissionEnforcement".to_owned(),
         // Nobody reaches this server through the Service `kubernetes`.
         "--endpoint-reconciler-type=none".to_owned(),
         format!("--audit-policy-file={}", file("audit-policy.yaml")),
