@@ -156,6 +156,7 @@ async fn unknown_and_impossible_values_are_refused_by_name() {
         ("tolerations[0].efect=NoSchedule", "efect"),
         ("metrics.serviceMonitor.interval=often", "/metrics/serviceMonitor/interval"),
         ("helmTest.timeout=soon", "/helmTest/timeout"),
+        ("helmTest.image.tag=", "/helmTest/image/tag"),
         ("replicas=-1", "/replicas"),
     ];
     // Helm names all that is wrong at a time.
