@@ -1,6 +1,6 @@
 //! Points at which a test stops the process, holds it, or lets it panic. Release builds do not contain them.
 //!
-//! Of each pass: `begun`, and `seated` (the account has its place in a plan, which its status may not tell yet).
+//! Of each pass: `begun`; `chosen` (a seat of a plan is decided upon, and not written yet); and `seated` (the account has its place in a plan, which its status may not tell yet).
 //!
 //! The points of a refresh, in their order: `loaded` (nothing is claimed yet), `claimed` (the claim stands), `sending` (the request is about to leave), `exchanged` (the answer is there, nothing is stored),
 //! `state-stored` (the state Secret holds the newest token: a rotated one, or a human's), `committed` (the token Secret

@@ -11,6 +11,7 @@ use kube::ResourceExt as _;
 
 use super::Error;
 use super::context::Context;
+use super::failpoint;
 use crate::adapters::kube::ClusterError;
 use crate::api::v1alpha1::{ScrobblePlan, ScrobblePlanStatus, SpotifyAccount};
 use crate::domain::name::ObjectName;
@@ -86,7 +87,10 @@ async fn ask(ctx: &Context, name: &str, applicant: &Applicant) -> Result<(), Err
     // Whoever came before may have taken the last one.
     let Lookup::Found(plan) = ctx.seats.newest(ctx.catalogue.plan(name)) else { return Ok(()) };
     match seat::admit(&plan, applicant, shown(ctx, &plan), ctx.clock.now()) {
-        Admission::Admitted { status, .. } => write(ctx, &plan, &status).await.map(|_| ()),
+        Admission::Admitted { status, .. } => {
+            failpoint::reached_by("chosen", &applicant.name.name).await;
+            write(ctx, &plan, &status).await.map(|_| ())
+        }
         Admission::Unneeded | Admission::Member(_) | Admission::NoSeat => Ok(()),
     }
 }

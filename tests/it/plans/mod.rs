@@ -1,5 +1,6 @@
 //! Seats, numbers and fallbacks of plans, on the real API server.
 
+mod decided;
 mod members;
 mod race;
 mod seats;

@@ -103,7 +103,9 @@ async fn two_operators_and_kills_grant_every_seat_once_and_not_one_more() {
     );
     assert_eq!(admitted, scale.plans * scale.seats);
     assert_eq!(refused, scale.plans * (scale.accounts - scale.seats));
-    assert!(conflicts > 0, "the operators race");
+    if scale.plans == Scale::FULL.plans {
+        assert!(conflicts > 0, "the operators race");
+    }
 }
 
 /// Kills operators while seats are granted, and starts them again. Answers how many died.
