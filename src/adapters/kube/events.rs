@@ -79,7 +79,28 @@ fn cut(note: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::{cluster, server};
     use super::*;
+
+    #[tokio::test]
+    async fn another_note_is_another_event_and_the_same_one_is_not() {
+        let event = serde_json::json!({"apiVersion": "events.k8s.io/v1", "kind": "Event", "metadata": {"name": "one"}});
+        let server = server(wiremock::ResponseTemplate::new(200).set_body_json(event)).await;
+        let cluster = cluster(&server);
+        let about = ObjectReference {
+            name: Some("alice".to_owned()),
+            namespace: Some("music".to_owned()),
+            ..ObjectReference::default()
+        };
+        for note in ["signed in", "plays are read", "signed in"] {
+            let reason = "Succeeded".to_owned();
+            let said = Announcement { warning: false, reason, action: "Reconcile", note: note.to_owned() };
+            cluster.announce(&about, &said).await;
+        }
+        let requests = server.received_requests().await.unwrap();
+        let methods: Vec<&str> = requests.iter().map(|request| request.method.as_str()).collect();
+        assert_eq!(methods, ["POST", "POST", "PATCH"]);
+    }
 
     #[test]
     fn notes_are_cut_between_characters() {
