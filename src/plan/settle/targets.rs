@@ -145,7 +145,7 @@ fn answered(
     match answer {
         Delivery::Accepted | Delivery::AlreadyThere | Delivery::Never { .. } => clear(state),
         Delivery::CredentialsRefused | Delivery::ClientRefused { .. } => {
-            refuse(state, answer, account, entry, found, now)
+            refuse(state, answer, account, entry, found, now);
         }
         Delivery::Suspended => {
             let gone = &told("the receiver answered 410 Gone", Failure::TargetGone);
@@ -198,7 +198,7 @@ fn checked(
             }
         }
         Delivery::CredentialsRefused | Delivery::ClientRefused { .. } => {
-            refuse(state, answer, account, entry, found, now)
+            refuse(state, answer, account, entry, found, now);
         }
         Delivery::Never { reason } => {
             let message = format!("ScrobbleTarget {}: {reason}", entry.name);

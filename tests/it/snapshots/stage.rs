@@ -200,11 +200,8 @@ impl<'a> Stage<'a> {
                 break;
             }
         }
-        let account = match account {
-            Some(account) => account,
-            None => {
-                panic!("{name} is not well: {:#?}", self.world.api::<SpotifyAccount>().get(name).await.unwrap().status)
-            }
+        let Some(account) = account else {
+            panic!("{name} is not well: {:#?}", self.world.api::<SpotifyAccount>().get(name).await.unwrap().status)
         };
         let is_well = |app: &SpotifyApp| picture::is_healthy(&json!(app.status));
         let app = self.seen(name, "an app that is well", DEADLINE, is_well).await.unwrap();
