@@ -44,6 +44,8 @@ pub enum Trouble {
     SecondTaken,
     /// The service says so by a number of its own.
     Code(u32),
+    /// The service ignores the play, with a number that is not documented.
+    Ignored(u32),
 }
 
 impl fmt::Display for Trouble {
@@ -63,6 +65,9 @@ impl fmt::Display for Trouble {
             Self::TooNew => formatter.write_str("the play lies in the future by the service's clock"),
             Self::SecondTaken => formatter.write_str("another track stands at the play's second"),
             Self::Code(code) => write!(formatter, "the service's error {code}"),
+            Self::Ignored(code) => {
+                write!(formatter, "the service ignores the play with code {code}, which is not documented")
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::budget::Shortfall;
 use super::client::{self, Standing};
-use super::failure::Failure;
+use super::failure::{self, Failure};
 use super::gate;
 use super::notification;
 use super::premium;
@@ -62,8 +62,10 @@ fn short_of_calls(shortfall: &Shortfall) -> Problem {
 pub fn announcement(before: &[Condition], after: &[Condition]) -> Option<Announcement> {
     let now = find_condition(after, ConditionType::Ready)?;
     let known = find_condition(before, ConditionType::Ready);
-    let warning = now.status == "False";
-    let changed = known.map_or(warning, |known| known.status != now.status || known.reason != now.reason);
+    let fails = now.status == "False";
+    // A wait that somebody asked for is no trouble.
+    let warning = fails && Reason::from_name(&now.reason).is_none_or(failure::warns);
+    let changed = known.map_or(fails, |known| known.status != now.status || known.reason != now.reason);
     changed.then(|| Announcement { warning, reason: now.reason.clone(), note: now.message.clone() })
 }
 
@@ -88,6 +90,28 @@ pub(super) fn ready(
             } else {
                 remove_condition(conditions, ConditionType::Stalled);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_that_was_asked_for_is_told_without_a_warning() {
+        let now = Timestamp::UNIX_EPOCH;
+        let mut before = Vec::new();
+        ready(&mut before, None, None, "the app can be used", now);
+        for (failure, warns) in
+            [(Failure::ApiLimited, false), (Failure::QuotaExceeded, true), (Failure::ClientRefused, true)]
+        {
+            let mut after = before.clone();
+            ready(&mut after, None, Some(&Problem::of(failure, "why".to_owned())), "", now);
+            let told = announcement(&before, &after).unwrap();
+            assert_eq!((told.warning, told.reason.as_str()), (warns, failure.facts().reason.as_str()));
+            assert!(!announcement(&after, &before).unwrap().warning);
+            assert_eq!(announcement(&after, &after), None);
         }
     }
 }

@@ -278,7 +278,12 @@ pub(super) fn shared(
 /// What the app itself says while a gate is closed or Spotify is away.
 pub(super) fn problem_of_app(standing: &Standing, now: Timestamp) -> Option<Problem> {
     let (failure, message) = match (standing.gates.closed(now), standing.outage_until()) {
-        (Some((Limit::Rate, until)), _) => (Failure::ApiLimited, format!("Spotify asks to wait until {until:.0}")),
+        (Some((Limit::Rate, until)), _) => (
+            Failure::ApiLimited,
+            format!(
+                "Spotify asks to wait until {until:.0}: nothing is sent for the app's accounts before; nobody has to act"
+            ),
+        ),
         (Some((Limit::Quota, until)), _) => (
             Failure::QuotaExceeded,
             format!(

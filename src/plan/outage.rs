@@ -80,7 +80,8 @@ fn sign_of_trouble(trouble: &Trouble) -> Sign {
         | Trouble::OperationFailed
         | Trouble::TooNew
         | Trouble::SecondTaken
-        | Trouble::Code(_) => Sign::None,
+        | Trouble::Code(_)
+        | Trouble::Ignored(_) => Sign::None,
     }
 }
 

@@ -235,7 +235,8 @@ impl TargetTrouble {
     fn service(trouble: &Trouble) -> Self {
         let reason = if trouble.is_network() { Reason::NetworkError } else { Reason::UpstreamUnavailable };
         let message = format!(
-            "the service gives no usable answer ({trouble}): plays wait, and one request probes at status.circuitBreaker.nextProbeTime"
+            "the service gives no usable answer ({}): plays wait, and one request probes at status.circuitBreaker.nextProbeTime",
+            described(trouble)
         );
         Self { reason, message }
     }
@@ -256,6 +257,17 @@ impl TargetTrouble {
         let open = find_condition(&status.conditions, ConditionType::CircuitOpen);
         let message = open.map_or_else(|| "the service gives no usable answer".to_owned(), |open| open.message.clone());
         Self { reason, message }
+    }
+}
+
+/// A service's trouble, and what to look at where waiting may not help.
+pub fn described(trouble: &Trouble) -> String {
+    match trouble {
+        Trouble::Status(300..=399) | Trouble::Busy { status: 300..=399, .. } => {
+            format!("{trouble}; redirects are not followed: url of the ScrobbleTarget must name the place itself")
+        }
+        Trouble::Status(404 | 405) => format!("{trouble}; does url of the ScrobbleTarget lead to the service?"),
+        _ => trouble.to_string(),
     }
 }
 
@@ -310,4 +322,24 @@ fn jittered(wait: SignedDuration, uid: &str, trips: i32) -> SignedDuration {
 
 fn later(now: Timestamp, wait: SignedDuration) -> Timestamp {
     now.saturating_add(wait).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_wrong_url_looks_like_is_told() {
+        for (trouble, expected) in [
+            (Trouble::Status(500), "HTTP status 500"),
+            (Trouble::Cut, "the connection ended before the answer did"),
+            (Trouble::Status(404), "HTTP status 404; does url of the ScrobbleTarget lead to the service?"),
+            (
+                Trouble::Status(302),
+                "HTTP status 302; redirects are not followed: url of the ScrobbleTarget must name the place itself",
+            ),
+        ] {
+            assert_eq!(described(&trouble), expected);
+        }
+    }
 }

@@ -23,14 +23,14 @@ const REQUEST_DEADLINE: Duration = Duration::from_secs(15);
 #[derive(Clone)]
 pub struct Cluster {
     client: kube::Client,
-    recorder: kube::runtime::events::Recorder,
+    recorders: events::Recorders,
 }
 
 impl Cluster {
     /// Wraps a client; `reporter` is the process's name in Events.
     pub fn new(client: kube::Client, reporter: String) -> Self {
         let reporter = kube::runtime::events::Reporter { controller: FIELD_MANAGER.into(), instance: Some(reporter) };
-        Self { recorder: kube::runtime::events::Recorder::new(client.clone(), reporter), client }
+        Self { recorders: events::Recorders::new(client.clone(), reporter), client }
     }
 
     /// The client, for the watches.

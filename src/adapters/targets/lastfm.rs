@@ -234,7 +234,7 @@ fn taken(ignored: Option<u32>) -> Delivery {
         Some(3) => never("too old for Last.fm".to_owned()),
         Some(4) => not_now(None, Trouble::TooNew),
         Some(5) => not_now(Some(DAY), Trouble::DailyLimit),
-        Some(code) => not_now(None, Trouble::Code(code)),
+        Some(code) => not_now(None, Trouble::Ignored(code)),
     }
 }
 

@@ -78,7 +78,8 @@ impl Failure {
             | Trouble::OperationFailed
             | Trouble::TooNew
             | Trouble::SecondTaken
-            | Trouble::Code(_) => Self::TargetTrouble,
+            | Trouble::Code(_)
+            | Trouble::Ignored(_) => Self::TargetTrouble,
         }
     }
 }

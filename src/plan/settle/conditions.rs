@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Verdict, expiry, verdict};
+use super::{Verdict, expiry, passed_over, verdict};
 use crate::api::condition::{
     ConditionStatus, ConditionType, Reason, find_condition, is_condition_true, remove_condition, set_condition,
 };
@@ -224,7 +224,7 @@ pub(super) fn patience_end(
 }
 
 fn authorized(writer: &mut Writer<'_>) {
-    writer.set(ConditionType::Authorized, true, Reason::Succeeded, "Spotify accepts the token");
+    writer.set(ConditionType::Authorized, true, Reason::Succeeded, "Spotify accepts the refresh token");
 }
 
 fn read(writer: &mut Writer<'_>, target_problem: Option<&Problem>) {
@@ -286,7 +286,8 @@ fn tell_budget(writer: &mut Writer<'_>, observed: &Observed) {
 fn targets(writer: &mut Writer<'_>, problem: Option<&Problem>) {
     match problem {
         None => {
-            writer.set(ConditionType::Ready, true, Reason::Succeeded, "plays are read and delivered");
+            let message = passed_over::ready(writer.status);
+            writer.set(ConditionType::Ready, true, Reason::Succeeded, &message);
             writer.remove(ConditionType::Stalled);
         }
         Some(problem) => {
@@ -316,11 +317,19 @@ fn passing(
     let open = writer.status.breaker_state() == BreakerState::Open;
     writer.default(ConditionType::Authorized);
     if is_read(writer.status) && recent && !open && (failures < FAILURES || asked_to_wait) {
+        // What else `Synced` has to say comes first.
+        if find_condition(&writer.status.conditions, ConditionType::Synced)
+            .is_some_and(|known| known.reason == Reason::Succeeded.as_str())
+        {
+            let message = passed_over::synced(writer.status, problem);
+            writer.set(ConditionType::Synced, true, Reason::Succeeded, &message);
+        }
         return targets(writer, target_problem);
     }
     let reason = if open { Reason::CircuitOpen } else { problem.reason };
+    let message = passed_over::tried_again(writer.status, &problem.message);
     writer.remove(ConditionType::Stalled);
-    not_ready(writer, reason, problem.reason, problem.condition, &problem.message);
+    not_ready(writer, reason, problem.reason, problem.condition, &message);
 }
 
 /// Nothing is read: `Synced` says so whatever else is concerned.

@@ -7,6 +7,7 @@ mod conditions;
 pub(super) mod expiry;
 mod failures;
 mod panicked;
+mod passed_over;
 mod targets;
 mod verdict;
 

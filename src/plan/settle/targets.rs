@@ -16,7 +16,7 @@ use crate::plan::observed::{Observed, TargetEntry};
 use crate::plan::pace::Bounds;
 use crate::plan::problem::Problem;
 use crate::plan::step::{Progress, SecretTrouble, TargetProgress};
-use crate::plan::{breaker, failure, foreign, reference, schedule, target_hold};
+use crate::plan::{breaker, failure, foreign, reference, schedule, target_hold, target_standing};
 
 /// How long a target is left alone where a listener's day is full.
 const DAILY_LIMIT_WAIT: SignedDuration = SignedDuration::from_hours(24);
@@ -92,7 +92,7 @@ fn settle_one(
     if let Some(answer) = progress.checks.get(&entry.entry)
         && !target_hold::is_the_targets(state, answer, found)
     {
-        checked(state, answer, entry, found, now);
+        checked(state, answer, account, entry, found, now);
     }
     let surveyed = match progress.surveys.get(&entry.entry) {
         Some(Ok(is_found)) => {
@@ -144,7 +144,9 @@ fn answered(
     let limits = BreakerLimits::from(&found.spec.circuit_breaker);
     match answer {
         Delivery::Accepted | Delivery::AlreadyThere | Delivery::Never { .. } => clear(state),
-        Delivery::CredentialsRefused | Delivery::ClientRefused { .. } => refuse(state, answer, entry, found, now),
+        Delivery::CredentialsRefused | Delivery::ClientRefused { .. } => {
+            refuse(state, answer, account, entry, found, now);
+        }
         Delivery::Suspended => {
             let gone = &told("the receiver answered 410 Gone", Failure::TargetGone);
             stop(state, TargetState::Suspended, Failure::TargetGone, gone, now);
@@ -184,6 +186,7 @@ fn answered(
 fn checked(
     state: &mut AccountTargetStatus,
     answer: &Delivery,
+    account: &SpotifyAccount,
     entry: &TargetEntry,
     found: &ScrobbleTarget,
     now: Timestamp,
@@ -194,7 +197,9 @@ fn checked(
                 clear(state);
             }
         }
-        Delivery::CredentialsRefused | Delivery::ClientRefused { .. } => refuse(state, answer, entry, found, now),
+        Delivery::CredentialsRefused | Delivery::ClientRefused { .. } => {
+            refuse(state, answer, account, entry, found, now);
+        }
         Delivery::Never { reason } => {
             let message = format!("ScrobbleTarget {}: {reason}", entry.name);
             stop(state, TargetState::Failing, Failure::TargetMisused, &message, now);
@@ -209,6 +214,7 @@ fn checked(
 fn refuse(
     state: &mut AccountTargetStatus,
     answer: &Delivery,
+    account: &SpotifyAccount,
     entry: &TargetEntry,
     found: &ScrobbleTarget,
     now: Timestamp,
@@ -217,13 +223,20 @@ fn refuse(
         let message = format!("{reason}: whoever owns ScrobbleTarget {} must correct its keys", entry.name);
         return stop(state, TargetState::Failing, Failure::TargetKeysRefused, &message, now);
     }
-    let whose = match found.spec.target_type.credentials_key() {
-        Some(_) => "the service refuses the listener's credentials: replace them in the Secret of credentialsRef",
-        None => {
+    let target = account.spec.targets.iter().find(|target| target.name == entry.entry);
+    let credentials = target.and_then(|target| target.credentials_ref.as_ref());
+    let whose = match (credentials, found.spec.target_type.credentials_key()) {
+        (Some(reference), Some(usual)) => format!(
+            "the service refuses the listener's credentials: replace key {} of Secret {}",
+            reference.key.as_deref().unwrap_or(usual),
+            reference.name,
+        ),
+        _ => {
             "the receiver refuses the target's signature: its owner must correct the Secret of webhook.signingKeyRef, or the receiver"
+                .to_owned()
         }
     };
-    stop(state, TargetState::Unauthorized, Failure::TargetCredentialsRefused, whose, now);
+    stop(state, TargetState::Unauthorized, Failure::TargetCredentialsRefused, &whose, now);
 }
 
 fn is_refusal(answer: &Delivery) -> bool {
@@ -344,7 +357,7 @@ fn fail(
     state.reason = Some(failure.facts().reason.into());
     state.message = Some(match trouble {
         Trouble::AddressRefused => told("the target's address is private", failure),
-        other => format!("the last delivery failed: {other}"),
+        other => format!("the last delivery failed: {}", target_standing::described(other)),
     });
     let failures = state.consecutive_failures;
     let opened = breaker::after_failure(state.circuit_breaker.as_ref(), failures, limits, now);

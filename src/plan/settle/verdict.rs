@@ -70,8 +70,8 @@ pub fn verdict(account: &SpotifyAccount, observed: &Observed, progress: &Progres
                 .or_else(|| gate::to_be_said(account, observed, progress, now)),
             Some(_) => None,
         })
-        .or_else(|| listener(account, progress, now))
-        .or_else(|| progress.page.as_ref().and_then(|answer| api("recently-played", answer, now)));
+        .or_else(|| listener(account, observed, progress, now))
+        .or_else(|| progress.page.as_ref().and_then(|answer| api("recently-played", answer, observed, now)));
     let problem = problem.map(|problem| gate::shared(problem, account, observed, progress, now));
     match (problem, &progress.page) {
         (Some(problem), _) => Verdict::Wrong(naming_the_command(problem, account, observed, progress)),
@@ -202,9 +202,13 @@ fn dead(
             Failure::RefreshInterrupted,
             format!("a token exchange was cut off at {time:.0} and the token in the Secret no longer works"),
         ),
-        _ if expired || too_old => (
+        _ if too_old => (
             Failure::AuthorizationExpired,
             "the authorization is older than the six months that Spotify allows".to_owned(),
+        ),
+        _ if expired => (
+            Failure::AuthorizationExpired,
+            "Spotify says that the refresh token has expired (invalid_grant)".to_owned(),
         ),
         Some(Interruption::Wiped) => (Failure::RefreshInterrupted, wiped(status)),
         None => {
@@ -243,18 +247,19 @@ fn wiped(status: Option<&SpotifyAccountStatus>) -> String {
     )
 }
 
-fn listener(account: &SpotifyAccount, progress: &Progress, now: Timestamp) -> Option<Problem> {
+fn listener(account: &SpotifyAccount, observed: &Observed, progress: &Progress, now: Timestamp) -> Option<Problem> {
     let answer = progress.listener.as_ref()?;
     if mismatch(account, progress) {
         let what = "the token belongs to another Spotify user than the one whose plays this account carries";
         return Some(Problem::told(Failure::ListenerMismatch, what).until(now + LATER_PROBE));
     }
-    api("who the token belongs to", answer, now)
+    api("who the token belongs to", answer, observed, now)
 }
 
 /// What an answer of the Web API means, if it is not what was asked for.
-fn api<T>(what: &str, answer: &ApiAnswer<T>, now: Timestamp) -> Option<Problem> {
+fn api<T>(what: &str, answer: &ApiAnswer<T>, observed: &Observed, now: Timestamp) -> Option<Problem> {
     let failure = Failure::of_api(answer)?;
+    let app = &observed.app_name;
     let slow = |what: &str| Problem::told(failure, what).until(now + SLOW_PROBE);
     Some(match answer {
         ApiAnswer::Found(_) => return None,
@@ -263,8 +268,10 @@ fn api<T>(what: &str, answer: &ApiAnswer<T>, now: Timestamp) -> Option<Problem> 
             Problem::of(failure, message)
         }
         ApiAnswer::Forbidden(Forbidden::Scope) => slow("the token lacks the scope user-read-recently-played"),
-        ApiAnswer::Forbidden(Forbidden::NotAllowlisted) => slow("the Spotify app does not list this user"),
-        ApiAnswer::Forbidden(Forbidden::OwnerNotPremium) => slow("Spotify asks that the owner of the app has Premium"),
+        ApiAnswer::Forbidden(Forbidden::NotAllowlisted) => slow(&format!("SpotifyApp {app} does not list this user")),
+        ApiAnswer::Forbidden(Forbidden::OwnerNotPremium) => {
+            slow(&format!("Spotify asks that the owner of SpotifyApp {app} has Premium"))
+        }
         ApiAnswer::Forbidden(Forbidden::Other) => {
             Problem::of(failure, format!("Spotify answers 403 without a reason that is known ({what})"))
         }

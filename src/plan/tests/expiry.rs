@@ -53,7 +53,7 @@ fn back_at(world: &mut World, time: Timestamp) {
 type Day = (i64, &'static str, &'static [&'static str], usize);
 
 const DAYS: [Day; 6] = [
-    (149, "True Succeeded", &["Spotify accepts the token"], 0),
+    (149, "True Succeeded", &["Spotify accepts the refresh token"], 0),
     (151, "True AuthorizationExpiring", &["in less than 30 days", CONNECT], 1),
     (174, "True AuthorizationExpiring", &["in less than 7 days", CONNECT], 1),
     (179, "True AuthorizationExpiring", &["in less than one day", CONNECT], 1),

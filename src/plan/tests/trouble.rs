@@ -141,7 +141,7 @@ fn refused_credentials_of_one_target_are_said_while_the_rest_goes_on() {
         ]
     );
     assert!(world.status().message(Ready).contains("target brainz"), "{}", world.status().message(Ready));
-    assert!(world.status().message(Ready).contains("credentialsRef"));
+    assert!(world.status().message(Ready).contains("replace key token of Secret alice-brainz"));
     assert_eq!(world.status().target("brainz").unwrap().state, TargetState::Unauthorized);
     assert_eq!(world.status().target("hook").unwrap().state, TargetState::Healthy);
 

@@ -96,7 +96,7 @@ async fn row(world: &World, name: &str) -> BTreeMap<String, String> {
 type Day = (i64, &'static str, &'static str, usize);
 
 const DAYS: [Day; 6] = [
-    (149, "Succeeded", "Spotify accepts the token", 0),
+    (149, "Succeeded", "Spotify accepts the refresh token", 0),
     (151, EXPIRING, "in less than 30 days", 1),
     (174, EXPIRING, "in less than 7 days", 2),
     (179, EXPIRING, "in less than one day", 3),

@@ -59,7 +59,10 @@ async fn a_key_that_is_wrong_is_told_before_any_play_and_another_one_is_taken_up
     let _operator = world.start().await;
     let status = world.wait("alice", "the wrong key", tells("brainz", "TargetUnauthorized")).await.status.unwrap();
     let message = status.target("brainz").unwrap().message.clone().unwrap();
-    assert!(message.contains("the listener's credentials") && message.contains("credentialsRef"), "{message}");
+    assert!(
+        message.contains("the listener's credentials") && message.contains("replace key token of Secret "),
+        "{message}"
+    );
     world.wait_ready("alice", "False", "TargetUnauthorized").await;
     assert_eq!((world.count(&checks()).await, world.count(&submissions()).await), (1, 0), "before any play");
 

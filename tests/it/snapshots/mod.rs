@@ -1,24 +1,46 @@
 //! What status says of each failure that the simulator can make, and what it says afterwards: one file a case, to be read.
 //!
-//! `SCROBBLE_OPERATOR_GENERATE=1` writes the files from what is seen; whoever changes them reads the difference.
+//! A file shows the status of the account, and that of its app and of its target where it says more than that all is
+//! well; and the Events about the three, each once. `SCROBBLE_OPERATOR_GENERATE=1` writes the files from what is seen;
+//! whoever changes them reads the difference.
 
 mod cases;
 mod picture;
+mod review;
+mod stage;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use futures::future::join_all;
+use futures::future::{join, join_all};
+use futures::stream::{self, StreamExt as _};
+use jiff::SignedDuration;
+use k8s_openapi::api::events::v1::Event;
+use kube::Api;
 use kube::api::ListParams;
-use scrobble_harness::wait_until;
-use scrobble_operator::api::v1alpha1::{ScrobbleTarget, SpotifyAccount, SpotifyAccountStatus};
-use scrobble_simulator::api::{Endpoint, NewAccount, NewApp, NewFault};
-use serde_json::json;
+use scrobble_simulator::api::{Endpoint, NewApp};
 
-use crate::world::{CLIENT_ID, CLIENT_SECRET, DEADLINE, World, ready};
-use cases::{Case, cases};
+use crate::world::{CLIENT_ID, CLIENT_SECRET, World};
+use cases::{Case, Remedy, cases};
+use stage::Stage;
+
+/// So many cases run beside one another, those that mostly wait apart.
+const LANES: usize = 12;
+const SLOW_LANES: usize = 40;
+/// What the simulator and the operator are moved on by for what a day mends.
+const A_DAY: SignedDuration = SignedDuration::from_hours(25);
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/snapshots")
+}
 
 fn file(case: &Case) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/snapshots").join(format!("{}.yaml", case.name))
+    folder().join(format!("{}.yaml", case.name))
+}
+
+/// Whether an endpoint is one of Spotify's, which all cases share.
+fn is_spotifys(endpoint: Endpoint) -> bool {
+    matches!(endpoint, Endpoint::Authorize | Endpoint::Token | Endpoint::Me | Endpoint::RecentlyPlayed)
 }
 
 #[expect(clippy::disallowed_methods, reason = "how the files are written anew")]
@@ -26,61 +48,18 @@ fn writes() -> bool {
     std::env::var("SCROBBLE_OPERATOR_GENERATE").is_ok_and(|value| value == "1")
 }
 
-impl World {
-    /// An account with an app and a webhook of its own: what happens to one concerns no other.
-    async fn alone(&self, name: &str) {
-        self.listener_as(NewAccount::new(name, CLIENT_ID)).await;
-        self.app(name, &NewApp::confidential(CLIENT_ID, CLIENT_SECRET)).await;
-        let spec = json!({
-            "type": "Webhook", "url": self.script.webhook_url(name),
-            "webhook": {"signingKeyRef": {"name": "hook", "key": "hmac"}},
-        });
-        self.create::<ScrobbleTarget>("ScrobbleTarget", name, &spec).await;
-        let spec = json!({
-            "appRef": {"name": name}, "tokenSecretRef": {"name": format!("{name}-spotify")},
-            "sync": {"interval": "6h"}, "targets": [{"name": "hook", "targetRef": {"name": name}}],
-        });
-        self.create::<SpotifyAccount>("SpotifyAccount", name, &spec).await;
-    }
+/// A case, and what was said.
+struct Seen<'a> {
+    stage: Stage<'a>,
+    wrong: String,
+    mended: Option<String>,
+}
 
-    /// Asks for a pass and waits until it is over.
-    async fn visited(&self, name: &str, token: &str) -> SpotifyAccountStatus {
-        self.request(name, token).await;
-        let handled = |status: &SpotifyAccountStatus| status.last_handled_reconcile_at.as_deref() == Some(token);
-        self.wait(name, &format!("an answer to {token}"), handled).await.status.unwrap_or_default()
-    }
-
-    /// Makes it go wrong once, and sees what is said.
-    async fn wrong(&self, case: &Case) -> SpotifyAccountStatus {
-        let name = case.name;
-        let fault = NewFault::new(case.effect.clone()).at(case.endpoint).of(name);
-        self.script.add_fault(&fault).await.unwrap();
-        if matches!(case.endpoint, Endpoint::Token) {
-            let end = json!({"stringData": {"expires-at": "2026-01-01T00:00:00Z"}});
-            let patch = kube::api::Patch::Merge(&end);
-            self.secrets().patch(&format!("{name}-spotify"), &kube::api::PatchParams::default(), &patch).await.unwrap();
-        }
-        self.play(name, 1, 1).await;
-        self.visited(name, "wrong").await;
-        let told = |status: &SpotifyAccountStatus| {
-            status.failures.is_some() || status.targets.iter().any(|target| target.reason.is_some())
-        };
-        self.wait(name, "something to be said", told).await.status.unwrap_or_default()
-    }
-
-    /// It is right again, and somebody asks until all is well.
-    async fn mended(&self, case: &Case) -> SpotifyAccountStatus {
-        let mut number = 0;
-        let what = format!("{} to be well", case.name);
-        let well = wait_until(&what, DEADLINE * 2, async || {
-            number += 1;
-            let status = self.visited(case.name, &format!("right-{number}")).await;
-            let delivered = status.targets.iter().all(|target| target.reason.is_none() && target.pending == 0);
-            let is_well = ready(&status) == ("True", "Succeeded") && status.failures.is_none() && delivered;
-            if is_well { Ok(status) } else { Err(picture::of(&status, &self.namespace)) }
-        });
-        well.await.unwrap()
-    }
+async fn see<'a>(world: &'a World, case: &'a Case) -> Seen<'a> {
+    let stage = Stage::build(world, case).await;
+    let wrong = stage.wrong().await;
+    let mended = if case.remedy == Remedy::Day { None } else { Some(stage.mended().await) };
+    Seen { stage, wrong, mended }
 }
 
 #[tokio::test]
@@ -89,37 +68,55 @@ async fn status_is_true_and_sufficient_while_something_is_wrong_and_clean_afterw
     let app = NewApp { access_token_seconds: 1_000_000, ..NewApp::confidential(CLIENT_ID, CLIENT_SECRET) };
     let world = World::at_rate("snapshots", app, 60).await;
     world.secret("hook", "target", &[("hmac", "webhook-signing-key")]).await;
+    let keys = [("api-key", "lastfm-api-key"), ("shared-secret", "lastfm-shared-secret")];
+    world.secret("application", "target", &keys).await;
     let cases = cases();
-    for some in cases.chunks(8) {
-        join_all(some.iter().map(|case| world.alone(case.name))).await;
-    }
-    let _operator = world.start().await;
+    let mut operator = world.start().await;
+    let of = |slow: bool, lanes: usize| {
+        let some: Vec<&Case> = cases.iter().filter(|case| case.slow == slow).collect();
+        stream::iter(some).map(|case| see(&world, case)).buffer_unordered(lanes).collect::<Vec<Seen<'_>>>()
+    };
+    let (slow, quick) = join(of(true, SLOW_LANES), of(false, LANES)).await;
+    let mut all: Vec<Seen<'_>> = slow.into_iter().chain(quick).collect();
+
+    // A day passes at once.
+    assert!(operator.terminate().await.unwrap().success());
+    world.script.advance_clock(A_DAY).await.unwrap();
+    join_all(all.iter().map(|seen| seen.stage.advance(A_DAY))).await;
+    let clock = format!("+{}h,{}", A_DAY.as_hours(), world.clock.as_deref().unwrap());
+    let mut operator = world.operator().clock(&clock).start().await.unwrap();
+    join_all(all.iter_mut().filter(|seen| seen.mended.is_none()).map(async |seen| {
+        seen.mended = Some(seen.stage.mended().await);
+    }))
+    .await;
+    // It ends with everything told.
+    assert!(operator.terminate().await.unwrap().success());
+
+    let events: Api<Event> = Api::namespaced(world.client.clone(), &world.namespace);
+    let events = events.list(&ListParams::default()).await.unwrap().items;
     let mut different = Vec::new();
-    for some in cases.chunks(8) {
-        let seen = join_all(some.iter().map(async |case| {
-            world.wait_ready(case.name, "True", "Succeeded").await;
-            picture::of(&world.wrong(case).await, &world.namespace)
-        }))
-        .await;
-        let faults = world.script.faults().await.unwrap();
-        for fault in faults.iter().filter(|fault| fault.applied > 0) {
-            world.script.remove_fault(fault.id).await.unwrap();
+    for Seen { stage, wrong, mended } in &all {
+        let case = stage.case;
+        let events = picture::events(&events, case.name, &world.namespace);
+        let mended = mended.as_deref().unwrap_or_default();
+        let seen =
+            format!("# {}\n\n# WHILE IT IS WRONG\n{wrong}\n# AFTERWARDS\n{mended}\n# ALL EVENTS\n{events}", case.what);
+        let path = file(case);
+        if writes() {
+            std::fs::write(&path, &seen).unwrap();
         }
-        let after =
-            join_all(some.iter().map(async |case| picture::of(&world.mended(case).await, &world.namespace))).await;
-        for ((case, wrong), mended) in some.iter().zip(seen).zip(after) {
-            let seen = format!("# {}\n\n--- # while it is wrong\n{wrong}\n--- # afterwards\n{mended}", case.what);
-            let path = file(case);
-            if writes() {
-                std::fs::write(&path, &seen).unwrap();
-            }
-            let known = std::fs::read_to_string(&path).unwrap_or_default();
-            if known != seen {
-                different.push(format!("{}:\n{seen}", case.name));
-            }
+        let known = std::fs::read_to_string(&path).unwrap_or_default();
+        if known != seen {
+            different.push(format!("{}:\n{seen}", case.name));
         }
     }
-    let none_left = world.api::<SpotifyAccount>().list(&ListParams::default()).await.unwrap();
-    assert_eq!(none_left.items.len(), cases.len());
     assert!(different.is_empty(), "other than the files say:\n{}", different.join("\n"));
+}
+
+#[test]
+fn each_file_has_a_case() {
+    let entries = std::fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path());
+    let files: BTreeSet<PathBuf> = entries.filter(|path| path.extension().is_some_and(|end| end == "yaml")).collect();
+    let known: BTreeSet<PathBuf> = cases().iter().map(file).collect();
+    assert_eq!(files, known);
 }

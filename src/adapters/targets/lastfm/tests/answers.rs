@@ -35,7 +35,7 @@ async fn each_code_of_a_play_has_its_meaning_alone_and_among_others() {
         ("3", never("too old for Last.fm")),
         ("4", not_now(Trouble::TooNew, None)),
         ("5", not_now(Trouble::DailyLimit, Some(86_400))),
-        ("6", not_now(Trouble::Code(6), None)),
+        ("6", not_now(Trouble::Ignored(6), None)),
         ("perhaps", unreadable()),
     ];
     for (code, expected) in &meanings {
