@@ -75,7 +75,7 @@ failures! {
         "Token endpoint: 429." =>
         ASKED;
     TokenEndpointBusy:
-        "Token endpoint: another error, with `Retry-After`." =>
+        "Token endpoint: another error, with `Retry-After`. It closes the app's gate: `TokenEndpointLimited` is told in its place." =>
         BUSY;
     TokenEndpointTrouble:
         "Token endpoint: any other error, or an answer that is too large or cannot be read." =>
@@ -117,7 +117,7 @@ failures! {
         Facts { owner: Owner::App, counts: Counts::App, retry: Retry::AtItsTime,
             remedy: "nothing: one request in 15 minutes probes, and all accounts go on once it is answered", ..PASSING };
     ApiBusy:
-        "Web API: another error, with `Retry-After`." =>
+        "Web API: another error, with `Retry-After`. It closes the app's gate: `ApiLimited` is told in its place." =>
         BUSY;
     ApiTrouble:
         "Web API: 5xx." =>
