@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help tools generate build test chaos soak isolation seats limits lint demo clean
+.PHONY: help tools generate build test chaos soak isolation seats limits snapshots lint demo clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -70,6 +70,14 @@ limits: ## 200 accounts at a gate, in real time, and a day of a budget of 400 ca
 	export SCROBBLE_OPERATOR_TOOLS="$$tools" SCROBBLE_OPERATOR_LIMITS=full; \
 	$(CARGO) build -q --features testing --bins && \
 	$(CARGO) test -q --features testing --test it -- --nocapture limits::
+
+# A third of the cases are part of `make test`.
+snapshots: ## each failure that the simulator can make: the status that results, and the status afterwards, beside their files
+	@tools=$$(tools/build) || exit 1; \
+	tools=$$(printf '%s\n' "$$tools" | tail -n 1); \
+	export SCROBBLE_OPERATOR_TOOLS="$$tools" SCROBBLE_OPERATOR_SNAPSHOTS=full; \
+	$(CARGO) build -q --features testing --bins && \
+	$(CARGO) test -q --features testing --test it -- --nocapture snapshots::
 
 lint: ## check the format and the lints
 	$(CARGO) fmt --all --check

@@ -66,10 +66,14 @@ async fn a_seat_is_for_good_and_free_once_its_entry_is_removed() {
     assert_eq!(world.listens("bob").await.len(), 1, "what was heard meanwhile is delivered");
     let known = plans.wait("gold", "one seat taken", |status| status.seats_taken == 1).await;
     assert_eq!((numbers(&known), known.next_number), (vec![("bob", Some(2))], Some(3)));
-    let said: Vec<String> = world.events("bob").await.into_iter().map(|(reason, _)| reason).collect();
-    for reason in ["NoSeatLeft", "SeatGranted"] {
-        assert_eq!(said.iter().filter(|said| *said == reason).count(), 1, "{reason}: {said:?}");
-    }
+    // Events follow on the status.
+    scrobble_harness::wait_until("one Event of each", DEADLINE, async || {
+        let said: Vec<String> = world.events("bob").await.into_iter().map(|(reason, _)| reason).collect();
+        let once = |reason: &&str| said.iter().filter(|said| said == reason).count() == 1;
+        if ["NoSeatLeft", "SeatGranted"].iter().all(once) { Ok(()) } else { Err(format!("{said:?}")) }
+    })
+    .await
+    .unwrap();
 }
 
 #[tokio::test]

@@ -1,8 +1,8 @@
 //! What status says of each failure that the simulator can make, and what it says afterwards: one file a case, to be read.
 //!
 //! A file shows the status of the account, and that of its app and of its target where it says more than that all is
-//! well; and the Events about the three, each once. `SCROBBLE_OPERATOR_GENERATE=1` writes the files from what is seen;
-//! whoever changes them reads the difference.
+//! well; and the Events about the three, each once. All tests together run every third case, `make snapshots` all of them.
+//! `SCROBBLE_OPERATOR_GENERATE=1` writes the files from what is seen; whoever changes them reads the difference.
 
 mod cases;
 mod picture;
@@ -27,6 +27,8 @@ use stage::Stage;
 /// So many cases run beside one another, those that mostly wait apart.
 const LANES: usize = 12;
 const SLOW_LANES: usize = 40;
+/// How far apart the cases of a short run are.
+const APART: usize = 3;
 /// What the simulator and the operator are moved on by for what a day mends.
 const A_DAY: SignedDuration = SignedDuration::from_hours(25);
 
@@ -46,6 +48,14 @@ fn is_spotifys(endpoint: Endpoint) -> bool {
 #[expect(clippy::disallowed_methods, reason = "how the files are written anew")]
 fn writes() -> bool {
     std::env::var("SCROBBLE_OPERATOR_GENERATE").is_ok_and(|value| value == "1")
+}
+
+/// The cases of this run: all of them where `SCROBBLE_OPERATOR_SNAPSHOTS` says `full` or files are written, else one in
+/// [`APART`].
+#[expect(clippy::disallowed_methods, reason = "how the long run is asked for")]
+fn chosen() -> Vec<Case> {
+    let all = std::env::var("SCROBBLE_OPERATOR_SNAPSHOTS").is_ok_and(|value| value == "full") || writes();
+    cases().into_iter().enumerate().filter(|(place, _)| all || place % APART == 0).map(|(_, case)| case).collect()
 }
 
 /// A case, and what was said.
@@ -70,7 +80,7 @@ async fn status_is_true_and_sufficient_while_something_is_wrong_and_clean_afterw
     world.secret("hook", "target", &[("hmac", "webhook-signing-key")]).await;
     let keys = [("api-key", "lastfm-api-key"), ("shared-secret", "lastfm-shared-secret")];
     world.secret("application", "target", &keys).await;
-    let cases = cases();
+    let cases = chosen();
     let mut operator = world.start().await;
     let of = |slow: bool, lanes: usize| {
         let some: Vec<&Case> = cases.iter().filter(|case| case.slow == slow).collect();
@@ -110,6 +120,7 @@ async fn status_is_true_and_sufficient_while_something_is_wrong_and_clean_afterw
             different.push(format!("{}:\n{seen}", case.name));
         }
     }
+    println!("{} failures, each with its status while it lasts and afterwards", all.len());
     assert!(different.is_empty(), "other than the files say:\n{}", different.join("\n"));
 }
 
