@@ -1,7 +1,6 @@
 //! The app's owner has no Premium: one answer opens the app's breaker, and one request an hour probes.
 
 use jiff::SignedDuration;
-use scrobble_harness::wait_until;
 use scrobble_operator::api::condition::ConditionType;
 use scrobble_simulator::api::{Effect, Endpoint, NewApp, NewFault};
 
@@ -40,14 +39,11 @@ async fn an_owner_without_premium_costs_one_request_an_hour_and_is_told_on_app_a
         assert_eq!(condition(&status, ConditionType::CircuitOpen), ("", ""), "its own breaker is closed");
         assert_eq!(status.failures.unwrap().consecutive, 0, "no account is to blame");
     }
-    wait_until("a second probe", DEADLINE, async || {
-        let found = world.api::<scrobble_operator::api::v1alpha1::SpotifyApp>().get("main").await;
-        let status = found.map_err(|error| error.to_string())?.status.unwrap_or_default();
-        let trips = status.circuit_breaker.map_or(0, |breaker| breaker.trips);
-        if trips >= 3 { Ok(()) } else { Err(format!("{trips} trips")) }
-    })
-    .await
-    .unwrap();
+    world
+        .wait_app("main", "a second probe", DEADLINE, |status| {
+            status.circuit_breaker.as_ref().is_some_and(|breaker| breaker.trips >= 3)
+        })
+        .await;
     let asked = world.asked_of_spotify(before).await;
     assert!(asked.len() <= CONCURRENCY + 2, "{} requests in two hours", asked.len());
     for pair in asked[asked.len() - 3..].windows(2) {

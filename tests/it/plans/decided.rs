@@ -1,14 +1,20 @@
 //! Two operators decide on the same seat: what is written counts, not what was decided.
 
+use std::path::PathBuf;
+
 use scrobble_harness::{OperatorProcess, wait_until};
 use serde_json::json;
 
 use super::Plans;
-use crate::world::{DEADLINE, World, ready};
+use crate::world::{DEADLINE, World};
+
+fn file(world: &World, gate: &str) -> PathBuf {
+    world.plane.folder().join(format!("{}-{gate}.gate", world.namespace))
+}
 
 /// An operator that stops at one step of one account until its gate is opened.
 async fn holding(world: &World, step: &str, gate: &str) -> OperatorProcess {
-    let gate = world.plane.folder().join(format!("{}-{gate}.gate", world.namespace));
+    let gate = file(world, gate);
     let operator = world
         .operator()
         .environment("SCROBBLE_OPERATOR_FAILPOINT", &format!("hold:{step}@alice"))
@@ -21,7 +27,7 @@ async fn holding(world: &World, step: &str, gate: &str) -> OperatorProcess {
 }
 
 fn open(world: &World, gate: &str) {
-    std::fs::write(world.plane.folder().join(format!("{}-{gate}.gate", world.namespace)), "open").unwrap();
+    std::fs::write(file(world, gate), "open").unwrap();
 }
 
 #[tokio::test]
@@ -37,9 +43,7 @@ async fn a_seat_that_another_operator_has_given_away_meanwhile_is_not_given_twic
     let held = plans.wait_member("bob", "gold", Some(1)).await;
     // The other one is still held over alice: what is told of her is told by the one that had decided.
     open(&world, "slow");
-    let told =
-        |status: &scrobble_operator::api::v1alpha1::SpotifyAccountStatus| ready(status) == ("False", "NoSeatLeft");
-    world.wait("alice", "no seat", told).await;
+    world.wait_ready("alice", "False", "NoSeatLeft").await;
     open(&world, "quick");
     let status = plans.wait("gold", "its status", |_| true).await;
     let members: Vec<(&str, Option<i64>)> =
