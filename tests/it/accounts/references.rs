@@ -23,9 +23,9 @@ impl<'a> Platform<'a> {
     /// A namespace with a client Secret and an operator that works there too.
     async fn new(world: &'a mut World) -> Self {
         let TestNamespace { name } = TestNamespace::create(&world.client, "platform").await.unwrap();
-        let values = json!({"rbac": {"namespaces": [name]}});
+        let values = json!({"rbac": {"namespaces": [name], "aggregateRoles": false}});
         let chart = Chart::new(&world.namespace).release("wide").values(values);
-        world.installation = chart.install(world.plane).await.unwrap();
+        world.installation = chart.create(world.plane).await.unwrap();
         let secret = json!({
             "metadata": {"name": "client", "labels": {"scrobble-operator.io/use": "client"}},
             "stringData": {"client-secret": "simulated-client-secret"},

@@ -6,6 +6,7 @@
 mod access;
 mod servers;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -59,6 +60,8 @@ pub struct ControlPlane {
     pub(crate) counter: AtomicU64,
     /// Whether the chart's CRDs are there.
     pub(crate) definitions: OnceCell<()>,
+    /// What helm made of the chart, by release and values.
+    pub(crate) rendered: Mutex<HashMap<String, String>>,
     folder: Folder,
 }
 
@@ -116,6 +119,7 @@ impl ControlPlane {
             shared: false,
             counter: AtomicU64::new(0),
             definitions: OnceCell::new(),
+            rendered: Mutex::default(),
             folder,
         };
         // Its port may have been another's when the API server connected to it.
