@@ -169,9 +169,12 @@ async fn try_objects(plane: &ControlPlane, folder: &Path, block: &Block) -> Resu
         }
         let arguments =
             ["apply", "--server-side", "--dry-run=server", "--force-conflicts", "--field-manager=pages", "-f", "-"];
-        let is_placed = document["metadata"]["namespace"].as_str().is_some();
-        let namespace: &[&str] = if is_placed { &[] } else { &["--namespace=music"] };
-        let tried = plane.kubectl_with_input(&[namespace, &arguments].concat(), &document.to_string()).await;
+        let namespace = document["metadata"]["namespace"].as_str().unwrap_or("music");
+        // A namespace that no page makes, such as that of a tool.
+        plane.kubectl(&["create", "namespace", namespace]).await.ok();
+        let namespace = format!("--namespace={namespace}");
+        let arguments = [arguments.as_slice(), &[&namespace]].concat();
+        let tried = plane.kubectl_with_input(&arguments, &document.to_string()).await;
         tried.map_err(|error| format!("{block}: the {kind} is refused: {error}"))?;
     }
     Ok(())

@@ -13,7 +13,7 @@ pub struct Stage {
 }
 
 /// Pages that need more than the pages before them have left, or whose effect is looked at.
-pub const STAGES: [Stage; 5] = [
+pub const STAGES: [Stage; 6] = [
     Stage { page: "README.md", before: "", after: FIRST_ACCOUNT },
     Stage { page: "docs/first-account.md", before: CLEAN, after: FIRST_ACCOUNT },
     Stage { page: "docs/lastfm.md", before: LAST_FM, after: "test ${#SESSION_KEY} -ge 16" },
@@ -22,6 +22,7 @@ pub const STAGES: [Stage; 5] = [
         before: PLAN,
         after: "test -z \"$(kubectl get scrobbleplan founding -o jsonpath='{.status.members[0]}')\"",
     },
+    Stage { page: "docs/secrets.md", before: TOKEN, after: "" },
     Stage { page: "docs/webhook.md", before: WEBHOOK, after: "" },
 ];
 
@@ -68,6 +69,11 @@ test "$(kubectl -n music get secrets -l scrobble-operator.io/use -o jsonpath='{.
 const CLEAN: &str = "
 kubectl -n music delete spotifyaccounts,spotifyapps,scrobbletargets --all
 kubectl -n music delete secrets -l scrobble-operator.io/use
+";
+
+/// A token, as a sign-in would have left it.
+const TOKEN: &str = "
+kubectl -n music create secret generic alice-spotify --from-literal=refresh-token=a-token
 ";
 
 /// Last.fm is the simulator's, and the listener allows the application before the session key is asked for.
