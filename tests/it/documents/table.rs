@@ -31,7 +31,7 @@ pub const ELSEWHERE: [(&str, &str); 1] = [("docs/backup.md", "tests/it/documents
 
 /// Commands that are not run here, by how they begin, with the reason: for blocks of `sh` all of whose commands are such,
 /// and for transcripts.
-pub const NOT_RUN: [(&str, &str); 12] = [
+pub const NOT_RUN: [(&str, &str); 10] = [
     ("make ", "it builds or tests the repository; this test is a part of `make test`"),
     ("scrobble-operator connect", "a listener signs in: tests/it/connect does it at the simulator"),
     ("helm test", "it needs a kubelet; tests/it/chart/hook.rs runs what its pod runs"),
@@ -43,10 +43,8 @@ pub const NOT_RUN: [(&str, &str); 12] = [
         "kubectl -n music patch secret \"scrobble-operator-journal",
         "a journal that cannot be read: tests/it/deliveries/unreadable.rs",
     ),
-    ("kubectl -n music get spotifyaccount alice --watch", "it does not end"),
     ("kubeseal", "Sealed Secrets is not installed; its objects are read"),
     ("velero ", "Velero is not installed; tests/it/documents/restore.rs restores as it does"),
-    ("flux ", "Flux is not installed; its objects are read"),
 ];
 
 /// API groups of objects on the pages that no server here knows: the objects are only read.
