@@ -5,10 +5,12 @@ mod commands;
 mod restore;
 mod table;
 
+use scrobble_harness::ControlPlane;
 use scrobble_operator::api::condition::Reason;
 use scrobble_operator::plan::failure::tables;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -91,6 +93,17 @@ fn links_between_documents_lead_somewhere() {
         }
     }
     assert!(broken.is_empty(), "{broken:#?}");
+}
+
+/// A shell in the repository that runs a script against a control plane, with its tools and the operator.
+pub fn shell(plane: &ControlPlane, script: &str) -> Command {
+    let operator = Path::new(env!("CARGO_BIN_EXE_scrobble-operator")).parent().unwrap_or_else(|| root());
+    let ours = [plane.tools().folder(), operator].map(Path::to_path_buf);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths(ours.into_iter().chain(std::env::split_paths(&path))).unwrap();
+    let mut shell = plane.command("/bin/sh");
+    shell.args(["-euc", script]).current_dir(root()).env("PATH", path);
+    shell
 }
 
 #[test]

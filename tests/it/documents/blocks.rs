@@ -27,9 +27,19 @@ impl fmt::Display for Block {
 }
 
 impl Block {
-    /// The commands of a transcript: what follows a `$`.
-    pub fn commands(&self) -> Vec<&str> {
-        self.text.lines().filter_map(|line| line.strip_prefix("$ ")).collect()
+    /// The commands of a transcript: what follows a `$`, with the lines that continue it.
+    pub fn commands(&self) -> Vec<String> {
+        let text = self.text.replace("\\\n", "");
+        text.lines().filter_map(|line| line.strip_prefix("$ ")).map(str::to_owned).collect()
+    }
+
+    /// The lines that begin a command, with the lines that continue them.
+    pub fn beginnings(&self) -> Vec<String> {
+        let text = self.text.replace("\\\n", "");
+        text.lines()
+            .filter(|line| !line.is_empty() && !line.starts_with([' ', '#', '}', ')']))
+            .map(str::to_owned)
+            .collect()
     }
 }
 

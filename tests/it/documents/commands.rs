@@ -14,19 +14,14 @@ use super::table::{ELSEWHERE, FOREIGN_GROUPS, NOT_RUN, STAGES};
 /// The reason why a command is not run, if there is one.
 fn reason(command: &str) -> Option<&'static str> {
     // What a pipe ends in may be missing, too.
-    let parts: Vec<&str> = command.split(" | ").collect();
-    let reason = |part: &&str| NOT_RUN.iter().find(|(beginning, _)| part.starts_with(beginning)).map(|(_, why)| *why);
-    parts.iter().find_map(reason)
-}
-
-/// The lines of a block that begin a command.
-fn beginnings(block: &Block) -> impl Iterator<Item = &str> {
-    block.text.lines().filter(|line| !line.is_empty() && !line.starts_with([' ', '#', '}', ')']))
+    let begins = |known: &str| command.split(" | ").any(|part| part.starts_with(known));
+    let is_meant = |known: &str| known.strip_prefix('…').map_or_else(|| begins(known), |inner| command.contains(inner));
+    NOT_RUN.iter().find(|(known, _)| is_meant(known)).map(|(_, why)| *why)
 }
 
 /// Whether no command of a block can be run here.
 fn is_out_of_reach(block: &Block) -> bool {
-    beginnings(block).all(|line| reason(line).is_some())
+    block.beginnings().iter().all(|line| reason(line).is_some())
 }
 
 /// The blocks of a page that are run here.
@@ -37,10 +32,9 @@ pub fn runnable(page: &str) -> Vec<Block> {
 #[test]
 fn what_is_not_run_has_a_reason() {
     let mut wrong = Vec::new();
-    let mut seen = vec![false; NOT_RUN.len()];
     for block in all() {
-        let commands: Vec<&str> = match block.language.as_str() {
-            "sh" => beginnings(&block).collect(),
+        let commands = match block.language.as_str() {
+            "sh" => block.beginnings(),
             "console" => block.commands(),
             "bash" | "shell" | "zsh" => {
                 wrong.push(format!("{block}: commands stand in blocks of `sh`, transcripts in blocks of `console`"));
@@ -48,10 +42,7 @@ fn what_is_not_run_has_a_reason() {
             }
             _ => continue,
         };
-        let given: Vec<&str> = commands.iter().copied().filter(|command| reason(command).is_some()).collect();
-        for (index, (beginning, _)) in NOT_RUN.iter().enumerate() {
-            seen[index] |= given.iter().any(|command| command.split(" | ").any(|part| part.starts_with(beginning)));
-        }
+        let given: Vec<&String> = commands.iter().filter(|command| reason(command).is_some()).collect();
         if block.language == "console" {
             for command in commands.iter().filter(|command| reason(command).is_none()) {
                 wrong.push(format!(
@@ -63,8 +54,6 @@ fn what_is_not_run_has_a_reason() {
             wrong.push(format!("{block}: it mixes commands that are run with `{}`: make it two blocks", given[0]));
         }
     }
-    let stale = NOT_RUN.iter().zip(seen).filter(|(_, seen)| !seen);
-    wrong.extend(stale.map(|((beginning, _), _)| format!("NOT_RUN: no page has `{beginning}`")));
     let known = pages();
     let named = STAGES.iter().map(|stage| stage.page).chain(ELSEWHERE.iter().map(|(page, _)| *page));
     wrong.extend(named.filter(|page| !known.iter().any(|known| known == page)).map(|page| format!("no page {page}")));
@@ -94,18 +83,14 @@ pub async fn run(
     before: &str,
     after: &str,
 ) -> Result<String, String> {
-    let operator = Path::new(env!("CARGO_BIN_EXE_scrobble-operator")).parent().unwrap();
-    let ours = [plane.tools().folder(), operator].map(Path::to_path_buf);
-    let theirs = std::env::var_os("PATH").unwrap_or_default();
-    let path = std::env::join_paths(ours.into_iter().chain(std::env::split_paths(&theirs))).unwrap();
     let marked = |name: &str, text: &str| format!("echo '@@ {name}' >&2\n{text}\n");
     let mut script = marked("its stage in tests/it/documents/table.rs", before);
     for block in blocks {
         script.push_str(&marked(&block.to_string(), &block.text));
     }
     script.push_str(&marked("what its stage in tests/it/documents/table.rs looks at afterwards", after));
-    let mut shell = plane.command("/bin/sh");
-    shell.args(["-euc", &script]).current_dir(folder).env("PATH", path);
+    let mut shell = super::shell(plane, &script);
+    shell.current_dir(folder);
     let output = tokio::process::Command::from(shell).kill_on_drop(true).output().await.unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     if output.status.success() {

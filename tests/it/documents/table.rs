@@ -29,16 +29,26 @@ pub const STAGES: [Stage; 6] = [
 /// Pages whose `sh` blocks another test runs.
 pub const ELSEWHERE: [(&str, &str); 1] = [("docs/backup.md", "tests/it/documents/restore.rs")];
 
-/// Commands that are not run here, by how they begin, with the reason: for blocks of `sh` all of whose commands are such,
-/// and for transcripts.
-pub const NOT_RUN: [(&str, &str); 10] = [
+/// Commands that are not run here, by how they begin, or, after `…`, by what stands in them, with the reason: for blocks of
+/// `sh` all of whose commands are such, and for transcripts.
+pub const NOT_RUN: &[(&str, &str)] = &[
     ("make ", "it builds or tests the repository; this test is a part of `make test`"),
     ("scrobble-operator connect", "a listener signs in: tests/it/connect does it at the simulator"),
     ("helm test", "it needs a kubelet; tests/it/chart/hook.rs runs what its pod runs"),
     ("helm uninstall", "it ends what the other pages use; tests/it/chart/definitions.rs runs it"),
     ("kubectl -n music wait spotifyaccount", "no operator works on this cluster; README's walk has one"),
     ("kubectl -n music logs", "there are no pods without a kubelet"),
+    ("kubectl -n music port-forward", "there are no pods without a kubelet"),
     ("kubectl -n music rollout status", "there are no pods without a kubelet"),
+    ("kubectl -n music top", "there are no pods without a kubelet"),
+    ("kubectl -n music create configmap company-authorities", "it takes a file of the company's"),
+    ("…certificateAuthorities.configMap=", "it goes with the ConfigMap before it; tests/it/chart renders it"),
+    (
+        "…metrics.serviceMonitor.enabled=true",
+        "it needs the definitions of the Prometheus operator; tests/it/chart renders it",
+    ),
+    ("curl -s localhost", "it asks what `port-forward` has brought near"),
+    ("cosign ", "there is no registry; the image is built and looked at without one"),
     (
         "kubectl -n music patch secret \"scrobble-operator-journal",
         "a journal that cannot be read: tests/it/deliveries/unreadable.rs",
