@@ -42,7 +42,7 @@ fn section(name: &str) -> Vec<Block> {
 async fn lost_world() -> World {
     let plane = cluster().await;
     plane.kubectl(&["create", "namespace", NAMESPACE]).await.unwrap();
-    let installation = Chart::new(NAMESPACE).install(plane).await.unwrap();
+    let installation = Chart::new(NAMESPACE).create(plane).await.unwrap();
     let simulator = Simulator::start(scrobble_simulator::Options::default()).await.unwrap();
     let (client, script) = (plane.client().unwrap(), simulator.client());
     let namespace = NAMESPACE.to_owned();
