@@ -47,6 +47,7 @@ pub(super) fn write(out: &mut String, seen: &Seen<'_>, sums: &BTreeMap<Key<'_>, 
         let of = sums.get(&key(&row.app.metadata)).filter(|of| of.works)?;
         Some(seconds(of.last_read.unwrap_or(seen.since), seen.now).max(0))
     });
+    write(&names::APP_INTERVAL, &|row| sums.get(&key(&row.app.metadata))?.interval);
     let gates = rows.iter().flat_map(|row| {
         let (namespace, name) = key(&row.app.metadata);
         let quota = row.status.quota.as_ref().and_then(|quota| quota.until_time.as_ref());

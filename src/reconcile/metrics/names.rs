@@ -132,6 +132,8 @@ names! {
         "Accounts by app and status of Ready (True, False or Unknown); those that are suspended apart (Suspended)";
     ACCOUNTS_STALLED Store Gauge "scrobble_operator_accounts_stalled" ["app_namespace", "app", "reason"]
         "Accounts that need a human, by reason of Ready";
+    REAUTHORIZATION_DUE Store Gauge "scrobble_operator_accounts_reauthorization_due" ["app_namespace", "app"]
+        "Accounts whose authorization may end within 7 days; those that are suspended or need a human anyway are left out";
     PLAYS_PENDING Store Gauge "scrobble_operator_plays_pending" ["app_namespace", "app"]
         "Plays that wait for a target, over all accounts of an app and their targets";
     PLAYS_QUARANTINED Store Gauge "scrobble_operator_plays_quarantined" ["app_namespace", "app"]
@@ -152,6 +154,8 @@ names! {
         "Whether the budget is too small for the accounts";
     APP_LAST_READ Store Gauge "scrobble_operator_app_seconds_since_last_read" ["namespace", "name"]
         "Seconds since Spotify was last read for any account of the app that is not suspended; since this process is on duty where none was yet";
+    APP_INTERVAL Store Gauge "scrobble_operator_app_interval_seconds" ["namespace", "name"]
+        "The shortest interval in force of the app's accounts that are not suspended; absent without such accounts";
     TARGET_READY Store Gauge "scrobble_operator_target_ready" ["namespace", "name", "type"]
         "Whether the target is Ready";
     TARGET_CIRCUIT_OPEN Store Gauge "scrobble_operator_target_circuit_open" ["namespace", "name", "type"]
@@ -159,7 +163,7 @@ names! {
     TARGET_GATE Store Gauge "scrobble_operator_target_gate_seconds" ["namespace", "name", "type"]
         "Seconds until the service may be called again, as it asked; 0 is now";
     TARGET_PENDING Store Gauge "scrobble_operator_target_plays_pending" ["namespace", "name", "type"]
-        "Plays that wait for the target, over all accounts";
+        "Plays that wait for the target, over all accounts that are not suspended";
     TARGET_LAST_DELIVERY Store Gauge "scrobble_operator_target_seconds_since_last_delivery" ["namespace", "name", "type"]
         "Seconds since the target last accepted a play; since this process is on duty where it never did";
     PLAN_SEATS Store Gauge "scrobble_operator_plan_seats" ["name"]

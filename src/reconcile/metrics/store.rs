@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::exposition::{gauges, labels};
@@ -47,8 +47,21 @@ pub(super) struct OfApp<'a> {
     lost: i64,
     /// Whether any of them is not suspended.
     pub(super) works: bool,
+    /// The shortest interval in force of those, in seconds.
+    pub(super) interval: Option<i64>,
+    reauthorization_due: i64,
     /// The newest read of those that are not suspended.
     pub(super) last_read: Option<Timestamp>,
+}
+
+/// An authorization that may end within this is counted.
+const REAUTHORIZATION_NOTICE: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// Whether an account's authorization may end soon, or may have ended.
+fn is_due(account: &SpotifyAccount, now: Timestamp) -> bool {
+    let authorization = account.status.as_ref().and_then(|status| status.authorization.as_ref());
+    let end = authorization.and_then(|authorization| authorization.expiry_time.as_ref());
+    end.is_some_and(|end| end.0.duration_since(now) < REAUTHORIZATION_NOTICE)
 }
 
 /// What the accounts of one target come to.
@@ -74,12 +87,12 @@ impl<'a> Sums<'a> {
             sums.apps.entry(key(&app.metadata)).or_default();
         }
         for account in &seen.accounts {
-            sums.add(account, seen.last_read);
+            sums.add(account, seen);
         }
         sums
     }
 
-    fn add(&mut self, account: &'a SpotifyAccount, last_read: &dyn Fn(&str) -> Option<Timestamp>) {
+    fn add(&mut self, account: &'a SpotifyAccount, seen: &Seen<'a>) {
         let namespace = account.metadata.namespace.as_deref().unwrap_or_default();
         let app = self.apps.entry(reference(&account.spec.app_ref, namespace)).or_default();
         let status = account.status.as_ref();
@@ -87,7 +100,8 @@ impl<'a> Sums<'a> {
         let ready = find_condition(conditions, ConditionType::Ready);
         let word = if account.spec.suspend { "Suspended" } else { ready.map_or("Unknown", |ready| &ready.status) };
         app.ready[READY.iter().position(|known| *known == word).unwrap_or(2)] += 1;
-        if let Some(ready) = ready.filter(|_| is_condition_true(conditions, ConditionType::Stalled)) {
+        let is_stalled = is_condition_true(conditions, ConditionType::Stalled);
+        if let Some(ready) = ready.filter(|_| is_stalled) {
             *app.stalled.entry(&ready.reason).or_default() += 1;
         }
         let sync = status.and_then(|status| status.sync.as_ref());
@@ -97,15 +111,18 @@ impl<'a> Sums<'a> {
         }
         if !account.spec.suspend {
             let told = sync.and_then(|sync| sync.last_sync_time.as_ref()).map(|time| time.0);
-            let known = last_read(account.metadata.uid.as_deref().unwrap_or_default());
+            let known = (seen.last_read)(account.metadata.uid.as_deref().unwrap_or_default());
+            let interval = sync.and_then(|sync| sync.interval.as_ref()).map(|interval| interval.duration().as_secs());
             app.works = true;
             app.last_read = app.last_read.max(told).max(known);
+            app.interval = app.interval.into_iter().chain(interval).min();
+            app.reauthorization_due += i64::from(!is_stalled && is_due(account, seen.now));
         }
         for entry in &account.spec.targets {
             let target = self.targets.entry(reference(&entry.target_ref, namespace)).or_default();
             let Some(known) = status.and_then(|status| status.target(&entry.name)) else { continue };
             app.quarantined += known.quarantined;
-            target.pending += known.pending;
+            target.pending += if account.spec.suspend { 0 } else { known.pending };
             target.last_delivery = target.last_delivery.max(known.last_delivery_time.as_ref().map(|time| time.0));
         }
     }
@@ -132,7 +149,8 @@ pub(super) fn write(out: &mut String, seen: &Seen<'_>, bound: Option<usize>) -> 
             stalled.map(|(reason, count)| (labels(names::ACCOUNTS_STALLED.labels, &[namespace, app, reason]), *count))
         }),
     );
-    let values: [(&Name, fn(&OfApp<'_>) -> i64); 3] = [
+    let values: [(&Name, fn(&OfApp<'_>) -> i64); 4] = [
+        (&names::REAUTHORIZATION_DUE, |of| of.reauthorization_due),
         (&names::PLAYS_PENDING, |of| of.pending),
         (&names::PLAYS_QUARANTINED, |of| of.quarantined),
         (&names::PLAYS_LOST, |of| of.lost),

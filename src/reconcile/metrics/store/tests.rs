@@ -79,6 +79,37 @@ fn has(samples: &[String], expected: &[&str]) {
 }
 
 #[test]
+fn authorizations_that_end_soon_and_intervals_are_told_by_app() {
+    let status = |days: i64, interval: &str, conditions: Value| {
+        json!({"authorization": {"expiryTime": at(-86400 * days)}, "conditions": conditions,
+            "sync": {"interval": interval, "pendingTotal": 0, "lostAtMostTotal": 0, "scrobbledTotal": 0,
+                "skippedTotal": 0, "gapsTotal": 0, "missedWhileSuspendedAtMost": 0},
+            "targets": [{"name": "first", "state": "Healthy", "pending": 3, "quarantined": 0, "droppedTotal": 0,
+                "consecutiveFailures": 0}]})
+    };
+    let stalled = json!([condition("Stalled", "True", "AuthorizationExpired")]);
+    let accounts = [
+        account("soon", json!({}), status(6, "20m", json!([]))),
+        account("over", json!({}), status(-1, "10m", json!([]))),
+        account("later", json!({}), status(7, "1h", json!([]))),
+        account("told", json!({}), status(1, "30m", stalled)),
+        account("rests", json!({"suspend": true}), status(1, "1m", json!([]))),
+    ];
+    let apps = [app("main", json!({}), json!({})), app("unused", json!({}), json!({}))];
+    let (samples, _) = samples(&accounts, &apps, &[target("brainz", json!({}))], &[], None);
+    has(
+        &samples,
+        &[
+            "accounts_reauthorization_due{app_namespace='music',app='main'} 2",
+            "accounts_reauthorization_due{app_namespace='music',app='unused'} 0",
+            "app_interval_seconds{namespace='music',name='main'} 600",
+            "target_plays_pending{namespace='music',name='brainz',type='ListenBrainz'} 12",
+        ],
+    );
+    assert_eq!(samples.iter().filter(|sample| sample.starts_with("app_interval_seconds")).count(), 1);
+}
+
+#[test]
 fn accounts_are_summed_by_their_app() {
     let counts = |pending: i64, lost: i64| {
         json!({"pendingTotal": pending, "lostAtMostTotal": lost, "scrobbledTotal": 0, "skippedTotal": 0, "gapsTotal": 0,
