@@ -31,7 +31,7 @@ use crate::plan::schedule::Due;
 use crate::plan::step::{RefreshOutcome, TargetProgress};
 use crate::plan::{Lookup, Settled};
 use exposition::{append, end, gauges};
-use series::{counters, histograms};
+use series::{counter, counters, histograms};
 use store::Seen;
 use words::{RefreshWord, SpotifyEndpoint, TargetEndpoint};
 
@@ -111,9 +111,9 @@ impl Metrics {
         let api = Arc::new(ApiCalls::new(counters(&mut registry, &names::KUBERNETES_REQUESTS)));
         let refreshes = counters(&mut registry, &names::REFRESHES);
         let refreshes = RefreshWord::ALL.map(|word| refreshes.of(&[word.as_str()]));
-        let rotations = counters(&mut registry, &names::ROTATIONS).of(&[]);
-        let plays_read = counters(&mut registry, &names::PLAYS_READ).of(&[]);
-        let plays_skipped = counters(&mut registry, &names::PLAYS_SKIPPED).of(&[]);
+        let rotations = counter(&mut registry, &names::ROTATIONS);
+        let plays_read = counter(&mut registry, &names::PLAYS_READ);
+        let plays_skipped = counter(&mut registry, &names::PLAYS_SKIPPED);
         let delivered = counters(&mut registry, &names::PLAYS_DELIVERED);
         let plays_delivered = TargetType::ALL.map(|target| delivered.of(&[target.as_str()]));
         let refused = counters(&mut registry, &names::PLAYS_REFUSED);

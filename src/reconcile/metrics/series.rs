@@ -40,6 +40,13 @@ pub(super) fn counters(registry: &mut Registry, name: &Name) -> Series<Counter> 
     Series::register(registry, name, Counter::default)
 }
 
+/// A counter without labels.
+pub(super) fn counter(registry: &mut Registry, name: &Name) -> Counter {
+    let counter = Counter::default();
+    registry.register(name.family(), name.help, counter.clone());
+    counter
+}
+
 pub(super) fn gauges(registry: &mut Registry, name: &Name) -> Series<Gauge> {
     Series::register(registry, name, Gauge::default)
 }

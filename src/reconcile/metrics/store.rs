@@ -152,7 +152,7 @@ pub(super) fn write(out: &mut String, seen: &Seen<'_>, bound: Option<usize>) -> 
     let values: [(&Name, fn(&OfApp<'_>) -> i64); 4] = [
         (&names::REAUTHORIZATION_DUE, |of| of.reauthorization_due),
         (&names::PLAYS_PENDING, |of| of.pending),
-        (&names::PLAYS_QUARANTINED, |of| of.quarantined),
+        (&names::PLAYS_IN_QUARANTINE, |of| of.quarantined),
         (&names::PLAYS_LOST, |of| of.lost),
     ];
     for (name, value) in values {

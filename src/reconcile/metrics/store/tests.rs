@@ -144,7 +144,7 @@ fn accounts_are_summed_by_their_app() {
             "accounts{app_namespace='music',app='unused',ready='True'} 0",
             "accounts_stalled{app_namespace='music',app='main',reason='AuthorizationRevoked'} 1",
             "plays_pending{app_namespace='music',app='main'} 7",
-            "plays_quarantined{app_namespace='music',app='main'} 4",
+            "plays_in_quarantine{app_namespace='music',app='main'} 4",
             "plays_lost_at_most{app_namespace='music',app='main'} 10",
             "target_plays_pending{namespace='music',name='brainz',type='ListenBrainz'} 5",
             "target_seconds_since_last_delivery{namespace='music',name='brainz',type='ListenBrainz'} 30",
