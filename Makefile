@@ -12,7 +12,7 @@ tools: ## install Maloja; build etcd, kube-apiserver, kube-controller-manager, k
 	@tools/maloja
 	@tools/build
 
-generate: ## write from the code: the CustomResourceDefinitions, for crds/ and for the chart, the tables of docs/reasons.md and of the chart's README
+generate: ## write from the code: the CustomResourceDefinitions, for crds/ and for the chart, the tables of docs/reasons.md, docs/metrics.md and the chart's README
 	$(CARGO) run -q --bin scrobble-operator -- crds --output-dir crds
 	cp crds/*.yaml charts/scrobble-operator/files/crds/
 	SCROBBLE_OPERATOR_GENERATE=1 $(CARGO) test -q --features testing --test it -- documents::the_tables chart::readme

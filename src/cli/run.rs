@@ -31,7 +31,7 @@ pub struct RunArguments {
     #[command(flatten)]
     spotify: SpotifyArguments,
 
-    /// Where probes are served
+    /// Where probes and metrics are served
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080", env = "SCROBBLE_OPERATOR_HTTP_ADDR")]
     http_addr: SocketAddr,
 
@@ -104,6 +104,22 @@ pub struct RunArguments {
     #[arg(long, value_name = "CIDR", value_delimiter = ',', env = "SCROBBLE_OPERATOR_ALLOW_PRIVATE_TARGETS")]
     allow_private_targets: Vec<IpNet>,
 
+    /// Whether `/metrics` has series for each account
+    #[arg(
+        long,
+        action = ArgAction::Set,
+        num_args = 0..=1,
+        require_equals = true,
+        default_value_t = true,
+        default_missing_value = "true",
+        env = "SCROBBLE_OPERATOR_ACCOUNT_METRICS"
+    )]
+    account_metrics: bool,
+
+    /// The most accounts for which `/metrics` has series of their own, the oldest first
+    #[arg(long, value_name = "COUNT", default_value_t = 10_000, env = "SCROBBLE_OPERATOR_ACCOUNT_METRICS_LIMIT")]
+    account_metrics_limit: u32,
+
     /// How log lines look
     #[arg(long, value_enum, default_value_t = Format::Json, env = "SCROBBLE_OPERATOR_LOG_FORMAT")]
     log_format: Format,
@@ -162,6 +178,8 @@ fn configuration(arguments: RunArguments) -> Result<Configuration, String> {
         lease_namespace,
         lease_name,
         allow_private_targets,
+        account_metrics,
+        account_metrics_limit,
         log_format: _,
         log_level: _,
     } = arguments;
@@ -196,6 +214,7 @@ fn configuration(arguments: RunArguments) -> Result<Configuration, String> {
             renew_deadline,
             retry_period,
         },
+        account_metrics: account_metrics.then(|| usize::try_from(account_metrics_limit).unwrap_or(usize::MAX)),
         clock: clock()?,
     })
 }

@@ -15,6 +15,8 @@ pub struct Keeping {
     pub before: Arc<Journal>,
     /// To be stored once the status is written.
     pub after: Arc<Journal>,
+    /// Plays that the page shows and that were not known before.
+    pub new_plays: u64,
 }
 
 /// A journal counts as nearly full from nine tenths of its room on.

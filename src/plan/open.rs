@@ -17,6 +17,8 @@ pub struct Absorbed {
     pub skipped: i64,
     /// Plays that are too old for the ledger to tell whether they were delivered; they are not sent.
     pub lost: i64,
+    /// Plays that were not known.
+    pub new_plays: u64,
 }
 
 /// The ledger of an account; empty where there is none, or none that this version can read.
@@ -61,7 +63,10 @@ pub fn absorb(ledger: &mut Ledger, page: Option<&Page>, journal: &Journal) -> Ab
             continue;
         }
         ledger.insert(identity);
-        absorbed.skipped += i64::from(matches!(heard, Heard::Skipped(_)));
+        match heard {
+            Heard::Skipped(_) => absorbed.skipped += 1,
+            Heard::Play(_) => absorbed.new_plays += 1,
+        }
     }
     // A process that was killed may have kept plays that no status tells of: what is sent of them is remembered, too.
     for Entry { identity, .. } in &journal.entries {

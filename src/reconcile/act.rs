@@ -7,6 +7,7 @@ use futures::future::join_all;
 use super::context::Context;
 use super::exchange::{self, Exchange};
 use super::live::Live;
+use super::metrics::words::{Class, SpotifyEndpoint};
 use super::serve::serve;
 use super::{client, credentials, finalizer, journal, observe, refusal, token, upstream};
 use crate::api::v1alpha1::SpotifyAccount;
@@ -152,7 +153,12 @@ async fn identify(
         return;
     }
     let answer = match access(live) {
-        Some(token) => ask(ctx, account, observed, goes_on, || ctx.spotify.listener(token)).await,
+        Some(token) => {
+            ask(ctx, account, observed, goes_on, || {
+                ctx.metrics.spotify(SpotifyEndpoint::Me).counted(ctx.spotify.listener(token), Class::of_answer)
+            })
+            .await
+        }
         None => ApiAnswer::Unauthorized,
     };
     if answer == ApiAnswer::Unauthorized {
@@ -174,13 +180,21 @@ async fn read(
         return;
     }
     let answer = match access(live) {
-        Some(token) => ask(ctx, account, observed, goes_on, || ctx.spotify.recently_played(token)).await,
+        Some(token) => {
+            ask(ctx, account, observed, goes_on, || {
+                ctx.metrics
+                    .spotify(SpotifyEndpoint::RecentlyPlayed)
+                    .counted(ctx.spotify.recently_played(token), Class::of_answer)
+            })
+            .await
+        }
         None => ApiAnswer::Unauthorized,
     };
     match answer {
         ApiAnswer::Found(_) => {
             let time = ctx.clock.now();
             live.last_read = Some(time);
+            ctx.live.note_read(account.metadata.uid.as_deref().unwrap_or_default(), time);
             progress.read_time = Some(time);
         }
         ApiAnswer::Unauthorized => live.refuse(),

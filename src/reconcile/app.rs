@@ -9,6 +9,7 @@ use kube::{Resource as _, ResourceExt as _};
 
 use super::client;
 use super::context::Context;
+use super::metrics::words::Controller;
 use super::notifications;
 use super::{Action, Error, failpoint, fault, status, unreadable};
 use crate::adapters::kube::events::Announcement;
@@ -20,7 +21,7 @@ use crate::plan::{self, Lookup, notification};
 
 /// One pass over an app.
 pub async fn reconcile_app(guarded: Arc<DeserializeGuard<SpotifyApp>>, ctx: Arc<Context>) -> Result<Action, Error> {
-    Box::pin(fault::guarded("SpotifyApp", &guarded, &ctx, pass(&guarded, &ctx))).await
+    Box::pin(fault::guarded(Controller::SpotifyApp, &guarded, &ctx, pass(&guarded, &ctx))).await
 }
 
 async fn pass(guarded: &DeserializeGuard<SpotifyApp>, ctx: &Arc<Context>) -> Result<Action, Error> {

@@ -13,6 +13,7 @@ use super::clients::Clients;
 use super::fault::Faults;
 use super::in_flight::Exchanges;
 use super::live::LiveAccounts;
+use super::metrics::Metrics;
 use super::notifications::Notifications;
 use super::seats::Seats;
 use super::services::Services;
@@ -98,6 +99,8 @@ pub struct Context {
     pub notifications: Notifications,
     /// Bounds the looks at Secrets of accounts that wait for one: all of them share it.
     pub polls: Semaphore,
+    /// What this process counts.
+    pub metrics: Metrics,
     /// What is known of plans and their seats.
     pub seats: Seats,
     /// What all accounts share about services.

@@ -9,9 +9,11 @@ use tokio::sync::OwnedMutexGuard;
 use tokio::time::error::Elapsed;
 
 use super::context::Context;
+use super::metrics::words::TargetEndpoint;
 use super::services::{host_key, server_key};
 use super::standings::{Calling, OwnKeys, Standings};
 use super::{credentials, maloja};
+use crate::adapters::http::GuardedClient;
 use crate::adapters::targets::{Scrobble, Service};
 use crate::api::v1alpha1::ScrobbleTarget;
 use crate::domain::answer::{Delivery, Submission, Trouble};
@@ -41,6 +43,13 @@ pub(super) struct Place<'a> {
     pub(super) host: String,
     /// The keys of the target's own.
     pub(super) keys: OwnKeys,
+}
+
+impl Place<'_> {
+    /// Requests to the target, each of which is counted.
+    pub(super) fn http(&self, ctx: &Context, endpoint: TargetEndpoint) -> GuardedClient {
+        ctx.http.witnessed(ctx.metrics.target(self.target.spec.target_type, endpoint))
+    }
 }
 
 /// Sends one target's requests one after the other and stops at the first that is not taken.
@@ -81,7 +90,7 @@ pub(super) async fn submit(
     calling: Calling<'_>,
     scrobbles: &[Scrobble],
 ) -> Submission {
-    let submitted = place.service.submit(&ctx.http, scrobbles).await;
+    let submitted = place.service.submit(&place.http(ctx, TargetEndpoint::Submit), scrobbles).await;
     let host = delivery::pause(place.target, &submitted);
     if let Some(pause) = host {
         ctx.services.pause(&place.host, later(ctx, pause));
@@ -154,7 +163,7 @@ pub(super) async fn verify(ctx: &Context, place: &Place<'_>) -> Option<Delivery>
     let unknown = || Some(Delivery::NotNow { retry_after: None, trouble: Trouble::RateLimited });
     let Ok(_alone) = alone(ctx, place).await else { return unknown() };
     let Some(calling) = admit(ctx, place, &mut unsent) else { return unknown() };
-    let answer = place.service.check_credentials(&ctx.http).await?;
+    let answer = place.service.check_credentials(&place.http(ctx, TargetEndpoint::Check)).await?;
     calling.ended(word_of_question(place, &answer), asked_to_wait(&answer)).await;
     Some(answer)
 }
@@ -166,7 +175,7 @@ pub(super) async fn survey(ctx: &Context, place: &Place<'_>, plays: &[Arc<Play>]
     let Some((from, to)) = foreign::span(place.target, plays.iter().map(AsRef::as_ref)) else { return Some(Ok(false)) };
     let mut unsent = TargetProgress::default();
     let calling = admit(ctx, place, &mut unsent)?;
-    Some(match place.service.shown(&ctx.http, from, to).await {
+    Some(match place.service.shown(&place.http(ctx, TargetEndpoint::Look), from, to).await {
         None => Ok(false),
         // The plays that follow will tell whether the service takes any.
         Some(Ok(shown)) => Ok(foreign::is_found(place.target, plays.iter().map(AsRef::as_ref), &shown)),

@@ -16,6 +16,7 @@ use super::commit::{self, Commit};
 use super::context::Context;
 use super::in_flight::{Busy, Turn};
 use super::live::LiveToken;
+use super::metrics::words::{Class, SpotifyEndpoint};
 use super::{failpoint, panics, refusal, token};
 use crate::adapters::kube::ClusterError;
 use crate::adapters::kube::secrets::SecretContent;
@@ -84,6 +85,9 @@ pub(super) async fn refresh(ctx: &Arc<Context>, exchange: Exchange) -> Exchanged
     let work = async move {
         let exchanged = Box::pin(panics::caught(claim_exchange_commit(&task, exchange, &turn))).await;
         drop(turn);
+        if let Ok(Ok(exchanged)) = &exchanged {
+            task.metrics.refreshed(&exchanged.outcome);
+        }
         let _ = sender.send(exchanged.flatten());
     };
     tokio::spawn(tracing::Instrument::instrument(work, tracing::Span::current()));
@@ -132,7 +136,8 @@ async fn claim_exchange_commit(
         return Ok(RefreshOutcome::Conflict.into());
     }
     failpoint::reached("sending", &exchange.account).await;
-    let answer = ctx.spotify.refresh(&exchange.app, &exchange.token.in_use.refresh_token, claimed.send_before).await;
+    let refresh = ctx.spotify.refresh(&exchange.app, &exchange.token.in_use.refresh_token, claimed.send_before);
+    let answer = ctx.metrics.spotify(SpotifyEndpoint::Token).counted(refresh, Class::of_token_answer).await;
     let answered = Instant::now();
     if !matches!(answer, TokenAnswer::Granted(_)) {
         failpoint::reached("exchanged", &exchange.account).await;

@@ -10,6 +10,7 @@ use kube::{Resource, ResourceExt as _};
 
 use super::context::Context;
 use super::live::Live;
+use super::metrics::words::Controller;
 use super::panics::{Place, caught};
 use super::{Action, Error, record};
 use crate::adapters::kube::ClusterError;
@@ -134,6 +135,19 @@ impl Faults {
 /// A pass over an object of another kind than accounts: where it panics, that is shown on `Ready`, and the object is
 /// left alone for a while, from a minute to 15, or until it is changed.
 pub(super) async fn guarded<K: Resource<DynamicType = ()>>(
+    controller: Controller,
+    object: &DeserializeGuard<K>,
+    ctx: &Context,
+    pass: impl Future<Output = Result<Action, Error>>,
+) -> Result<Action, Error> {
+    let mut counted = ctx.metrics.passes.waits(controller);
+    counted.begins();
+    let ended = backed_off(controller.kind(), object, ctx, pass).await;
+    counted.ended(&ended);
+    ended
+}
+
+async fn backed_off<K: Resource<DynamicType = ()>>(
     kind: &'static str,
     object: &DeserializeGuard<K>,
     ctx: &Context,

@@ -109,6 +109,8 @@ pub struct Live {
     pub last_read: Option<Timestamp>,
     /// The last page, while plays of it wait for a target.
     pub waiting_page: Option<Arc<Page>>,
+    /// Until when the last pass was held: Spotify may not have been asked before.
+    pub held_until: Option<Timestamp>,
     /// When the refusal of a request was acknowledged last.
     pub request_refused: Option<Timestamp>,
     /// Its place in a plan, as this pass has found it.
@@ -119,7 +121,11 @@ pub struct Live {
 
 /// What this process remembers of all accounts, by uid.
 #[derive(Default)]
-pub struct LiveAccounts(Mutex<HashMap<String, Arc<tokio::sync::Mutex<Live>>>>);
+pub struct LiveAccounts {
+    entries: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Live>>>>,
+    /// The last successful reads, also to be had while a pass holds the rest.
+    reads: Mutex<HashMap<String, Timestamp>>,
+}
 
 impl LiveAccounts {
     /// What is remembered of one account; held for a whole pass.
@@ -135,10 +141,25 @@ impl LiveAccounts {
     /// Forgets an account that is gone.
     pub fn forget(&self, uid: &str) {
         self.entries().remove(uid);
+        self.reads().remove(uid);
+    }
+
+    /// An account was read.
+    pub(super) fn note_read(&self, uid: &str, time: Timestamp) {
+        self.reads().insert(uid.to_owned(), time);
+    }
+
+    /// When an account was last read by this process.
+    pub fn last_read(&self, uid: &str) -> Option<Timestamp> {
+        self.reads().get(uid).copied()
     }
 
     fn entries(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<tokio::sync::Mutex<Live>>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn reads(&self) -> std::sync::MutexGuard<'_, HashMap<String, Timestamp>> {
+        self.reads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

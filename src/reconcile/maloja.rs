@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::context::Context;
 use super::deliver::{DELIVERY_PATIENCE, Place, TURN_PATIENCE, admit, asked_to_wait, submit, word_of_question};
+use super::metrics::words::TargetEndpoint;
 use super::services::{Sent, server_of};
 use super::standings::Calling;
 use crate::adapters::targets::Scrobble;
@@ -56,7 +57,8 @@ async fn one(
     let identity = Identity::of_play(play);
     let own = open::sent_time(place.target, play).as_second();
     let recorded = place.ledger.placed(place.attachment, &identity);
-    let mut shown = match place.service.shown(&ctx.http, own, own + WINDOW_SECONDS - 1).await {
+    let http = place.http(ctx, TargetEndpoint::Look);
+    let mut shown = match place.service.shown(&http, own, own + WINDOW_SECONDS - 1).await {
         Some(Ok(shown)) => shown,
         Some(Err(answer)) => {
             calling.ended(word_of_question(place, &answer), asked_to_wait(&answer)).await;

@@ -20,6 +20,7 @@ mod journal;
 mod limits;
 pub mod live;
 mod maloja;
+pub mod metrics;
 pub mod notifications;
 mod observe;
 
@@ -60,6 +61,7 @@ use crate::plan::step::RefreshOutcome;
 use crate::plan::{self, Progress};
 pub use app::reconcile_app;
 use context::Context;
+use metrics::words::Controller;
 pub use scrobble_plan::reconcile_plan;
 pub use target::reconcile_target;
 
@@ -124,16 +126,19 @@ pub async fn reconcile_account(
     let namespace = guarded.meta().namespace.clone().unwrap_or_default();
     let name = ObjectName::new(namespace, guarded.name_any());
     let span = tracing::info_span!("reconcile", account = %name, reconcile_id = %short_id());
+    let mut counted = ctx.metrics.passes.waits(Controller::SpotifyAccount);
     let pass = async {
         let account = match &guarded.0 {
             Ok(account) => account,
             Err(invalid) => {
+                counted.begins();
                 Box::pin(fault::contained(unreadable::report::<SpotifyAccount>(&ctx, &invalid.metadata))).await?;
                 return Ok(None);
             }
         };
         // Whoever waits for a turn holds nothing else.
         let Some(_turn) = ctx.turns.take(party(account, &name)).await else { return Ok(None) };
+        counted.begins();
         let account = Arc::new(account.clone());
         let ended = Box::pin(fault::contained(pass(&account, &name, &ctx))).await;
         match ended {
@@ -141,8 +146,10 @@ pub async fn reconcile_account(
             Err(error) => Err(Box::pin(fault::tell(&ctx, &account, &name, error)).await),
         }
     };
-    let wait: Option<Duration> = Box::pin(pass.instrument(span)).await?;
-    Ok(wait.map_or_else(Action::await_change, Action::requeue))
+    let wait: Result<Option<Duration>, Error> = Box::pin(pass.instrument(span)).await;
+    let ended = wait.map(|wait| wait.map_or_else(Action::await_change, Action::requeue));
+    counted.ended(&ended);
+    ended
 }
 
 /// Whom the turn of a pass counts for.
@@ -197,7 +204,9 @@ async fn pass(watched: &Arc<SpotifyAccount>, name: &ObjectName, ctx: &Arc<Contex
     upstream::look(ctx, &account, name).await;
     let mut elders = observe::Elders::of(&account, &name.namespace, plan::duplicate::listener(&account), ctx);
     let observed = observe::observe(&account, &name.namespace, ctx, live, &elders);
-    let due = plan::schedule::due(&account, &observed, ctx.clock.now());
+    let now = ctx.clock.now();
+    let due = plan::schedule::due(&account, &observed, now);
+    let late = metrics::lateness(due, live.held_until, now);
     let mut progress = Progress { due: Some(due), ..Progress::default() };
     forget_secrets_where_asked(&account, live);
     let goes_on = || !ctx.stopping.is_cancelled() && ctx.tenure.holds() && started.elapsed() <= PASS_DEADLINE;
@@ -239,6 +248,10 @@ async fn pass(watched: &Arc<SpotifyAccount>, name: &ObjectName, ctx: &Arc<Contex
             failpoint::reached("recorded", &account).await;
         }
     }
+    if let Some(late) = late.filter(|_| progress.page.is_some()) {
+        ctx.metrics.late(late);
+    }
+    live.held_until = progress.held_until;
     let settled = settle_and_record(ctx, live, &mut account, &mut stored, name, &elders, &progress).await?;
     keep_waiting_plays(live, &progress, settled.plays_wait);
     log(&settled);
@@ -278,6 +291,7 @@ async fn settle_and_record(
         // What is recorded follows from the same journal as what was stored: each answer counts once.
         observed.journal.trouble.clone_from(&live.journal.trouble);
     }
+    ctx.metrics.settled(account, &observed, &settled);
     let settled =
         record::record(ctx, live, account, stored, name, |account| plan::settle(account, &observed, progress, now))
             .await?;

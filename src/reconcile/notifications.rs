@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::context::Context;
+use super::metrics::Calls;
 use super::{app, secret_access};
 use crate::adapters::notification;
 use crate::api::secret::SecretUse;
@@ -109,7 +110,10 @@ async fn attempt(ctx: &Context, notice: &Notice) -> Option<(Arc<SpotifyApp>, Out
     let outcome = match (webhook.url.parse(), key(ctx, &app).await) {
         (_, Err(trouble)) => Outcome::NoKey(trouble),
         (Err(_), _) => Outcome::Answered(plan::notification::unusable_url()),
-        (Ok(url), Ok(key)) => Outcome::Answered(notification::send(&ctx.http, &url, key.as_ref(), notice).await),
+        (Ok(url), Ok(key)) => {
+            let http = ctx.http.witnessed(Arc::<Calls>::clone(&ctx.metrics.notifications));
+            Outcome::Answered(notification::send(&http, &url, key.as_ref(), notice).await)
+        }
     };
     Some((app, outcome))
 }

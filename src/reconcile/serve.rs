@@ -9,7 +9,7 @@ use super::{act, deliver, maloja};
 use crate::api::v1alpha1::SpotifyAccount;
 use crate::domain::answer::Delivery;
 use crate::plan::step::TargetProgress;
-use crate::plan::{self, Observed, Progress, Step};
+use crate::plan::{self, Lookup, Observed, Progress, Step};
 
 /// So many answers are followed up in a row: a loop in the decisions ends here.
 const MOST_ANSWERS: usize = 1_000;
@@ -97,6 +97,7 @@ fn note(ctx: &Context, observed: &Observed, live: &mut Live, progress: &mut Prog
         Answer::Checked(Some(answer)) => drop(progress.checks.insert(entry.to_owned(), answer)),
         Answer::Surveyed(answer) => drop(progress.surveys.insert(entry.to_owned(), answer)),
         Answer::Delivered(done) => {
+            count(ctx, observed, entry, &done);
             if maloja::is_overtaken(&done) {
                 act::note_overtaken(ctx, observed, live, entry);
             }
@@ -107,5 +108,12 @@ fn note(ctx: &Context, observed: &Observed, live: &mut Live, progress: &mut Prog
             known.placings = placings;
             known.submissions.splice(0..0, submissions);
         }
+    }
+}
+
+fn count(ctx: &Context, observed: &Observed, entry: &str, done: &TargetProgress) {
+    let found = observed.targets.iter().find(|target| target.entry == entry);
+    if let Some(Lookup::Found(target)) = found.map(|found| &found.target) {
+        ctx.metrics.delivered(target.spec.target_type, done);
     }
 }

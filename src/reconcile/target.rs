@@ -8,6 +8,7 @@ use kube::{Resource as _, ResourceExt as _};
 
 use super::app::announce_change;
 use super::context::Context;
+use super::metrics::words::Controller;
 use super::{Action, Error, credentials, failpoint, fault, status, unreadable};
 use crate::api::v1alpha1::{ScrobbleTarget, ScrobbleTargetStatus};
 use crate::domain::name::ObjectName;
@@ -20,7 +21,7 @@ pub async fn reconcile_target(
     guarded: Arc<DeserializeGuard<ScrobbleTarget>>,
     ctx: Arc<Context>,
 ) -> Result<Action, Error> {
-    Box::pin(fault::guarded("ScrobbleTarget", &guarded, &ctx, pass(&guarded, &ctx))).await
+    Box::pin(fault::guarded(Controller::ScrobbleTarget, &guarded, &ctx, pass(&guarded, &ctx))).await
 }
 
 async fn pass(guarded: &DeserializeGuard<ScrobbleTarget>, ctx: &Arc<Context>) -> Result<Action, Error> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::future::{BoxFuture, join_all};
 use futures::{FutureExt as _, Stream, StreamExt as _};
-use kube::runtime::controller::{Config, Controller, Error as ControllerError};
+use kube::runtime::controller::{Config, Controller as Driver, Error as ControllerError};
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher;
 use kube::{Api, Client, Resource};
@@ -18,10 +18,14 @@ use crate::api::v1alpha1::{ScrobblePlan, ScrobbleTarget, SpotifyAccount, Spotify
 use crate::domain::name::ObjectName;
 use crate::reconcile::clients::News;
 use crate::reconcile::context::Context;
+use crate::reconcile::metrics::words::Controller;
 use crate::reconcile::standings;
 use crate::reconcile::{
     Action, Error, after_error, reconcile_account, reconcile_app, reconcile_plan, reconcile_target,
 };
+
+/// So many passes over objects of one kind, other than accounts, run at a time in each watched namespace.
+const SIDE_BY_SIDE: u16 = 4;
 
 /// Fills the catalogue and runs all controllers until `stop`; the passes that run then are finished.
 pub async fn run(
@@ -36,6 +40,10 @@ pub async fn run(
     let mut scopes = Vec::new();
     let namespaces: Vec<Option<String>> =
         if namespaces.is_empty() { vec![None] } else { namespaces.into_iter().map(Some).collect() };
+    for controller in [Controller::SpotifyApp, Controller::ScrobbleTarget] {
+        ctx.metrics.passes.bound(controller, usize::from(SIDE_BY_SIDE) * namespaces.len());
+    }
+    ctx.metrics.passes.bound(Controller::ScrobblePlan, usize::from(SIDE_BY_SIDE));
     let listed = Listed::default();
     for namespace in namespaces {
         let namespace = namespace.as_deref();
@@ -143,7 +151,7 @@ fn run_accounts(
         futures::stream::iter(found)
     });
     let live = Arc::clone(ctx);
-    let passes = Controller::for_stream(watch.stream, watch.store)
+    let passes = Driver::for_stream(watch.stream, watch.store)
         .trigger_backoff(NoPause)
         // Passes take turns by themselves, fairly between apps.
         .with_config(Config::default())
@@ -193,9 +201,9 @@ fn run_apps(
             _ => None,
         }
     });
-    let passes = Controller::for_stream(watch.stream, watch.store)
+    let passes = Driver::for_stream(watch.stream, watch.store)
         .trigger_backoff(NoPause)
-        .with_config(Config::default().concurrency(4))
+        .with_config(Config::default().concurrency(SIDE_BY_SIDE))
         .reconcile_on(concerned)
         .graceful_shutdown_on(stop.clone().cancelled_owned())
         .run(once_listed(ctx, reconcile_app), after_error, Arc::clone(ctx));
@@ -223,9 +231,9 @@ fn run_targets(
             |name: ObjectName| ObjectRef::<Guarded<ScrobbleTarget>>::new(&name.name).within(&name.namespace);
         futures::stream::iter(targets.into_iter().map(reference))
     });
-    let passes = Controller::for_stream(watch.stream, watch.store)
+    let passes = Driver::for_stream(watch.stream, watch.store)
         .trigger_backoff(NoPause)
-        .with_config(Config::default().concurrency(4))
+        .with_config(Config::default().concurrency(SIDE_BY_SIDE))
         .reconcile_on(concerned)
         .graceful_shutdown_on(stop.clone().cancelled_owned())
         .run(once_listed(ctx, reconcile_target), after_error, Arc::clone(ctx));
@@ -253,9 +261,9 @@ fn run_plans(
         };
         futures::stream::iter(plans.into_iter().map(|plan| ObjectRef::from_obj(&*plan)))
     });
-    let passes = Controller::for_stream(watch.stream, watch.store)
+    let passes = Driver::for_stream(watch.stream, watch.store)
         .trigger_backoff(NoPause)
-        .with_config(Config::default().concurrency(4))
+        .with_config(Config::default().concurrency(SIDE_BY_SIDE))
         .reconcile_on(concerned)
         .graceful_shutdown_on(stop.clone().cancelled_owned())
         .run(once_listed(ctx, reconcile_plan), after_error, Arc::clone(ctx));

@@ -1,4 +1,4 @@
-//! The HTTP server: `/livez` and `/readyz`.
+//! The HTTP server: `/livez` and `/readyz`, and what others bring.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,16 +38,22 @@ impl Readiness {
     }
 }
 
-/// Serves until `stop`.
+/// Serves the probes and `others` until `stop`.
 ///
 /// # Errors
 /// The address cannot be listened on.
-pub async fn serve(address: SocketAddr, readiness: Readiness, stop: CancellationToken) -> std::io::Result<()> {
+pub async fn serve(
+    address: SocketAddr,
+    readiness: Readiness,
+    others: Router,
+    stop: CancellationToken,
+) -> std::io::Result<()> {
     let listener = TcpListener::bind(address).await?;
-    tracing::info!(address = %listener.local_addr()?, "serving probes");
+    tracing::info!(address = %listener.local_addr()?, "serving probes and metrics");
     let router = Router::new()
         .route("/livez", get(|| std::future::ready("ok")))
         .route("/readyz", get(|State(readiness): State<Readiness>| std::future::ready(readiness.answer())))
-        .with_state(readiness);
+        .with_state(readiness)
+        .merge(others);
     axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
 }

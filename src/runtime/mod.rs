@@ -8,6 +8,7 @@ pub mod controllers;
 pub mod http;
 pub mod leader;
 mod members;
+mod metrics;
 pub mod stores;
 pub mod telemetry;
 pub mod triggers;
@@ -36,6 +37,8 @@ use crate::reconcile::context::{Clock, Context};
 use crate::reconcile::fault::Faults;
 use crate::reconcile::in_flight::Exchanges;
 use crate::reconcile::live::LiveAccounts;
+use crate::reconcile::metrics::Metrics;
+use crate::reconcile::metrics::words::Controller;
 use crate::reconcile::notifications::{self, Notifications};
 use crate::reconcile::seats::Seats;
 use crate::reconcile::services::Services;
@@ -81,6 +84,8 @@ pub struct Configuration {
     pub allowed_ranges: AllowedRanges,
     /// How the Lease is held.
     pub election: Election,
+    /// For how many accounts `/metrics` has series of their own; none for no account.
+    pub account_metrics: Option<usize>,
     /// The clock.
     pub clock: OperatorClock,
 }
@@ -120,7 +125,8 @@ pub async fn run(configuration: Configuration) -> Result<(), RunError> {
     let readiness = Readiness::starting("starting");
     stop_on_signal(stop.clone())?;
     let mut configuration = configuration;
-    let client = client(configuration.kubeconfig.as_deref(), None).await?;
+    let counted = Metrics::new(metrics::BUILD);
+    let client = metrics::client(kube_configuration(configuration.kubeconfig.as_deref(), None).await?, &counted)?;
     let lease = &mut configuration.election.lease;
     if lease.namespace.is_empty() {
         client.default_namespace().clone_into(&mut lease.namespace);
@@ -152,6 +158,7 @@ pub async fn run(configuration: Configuration) -> Result<(), RunError> {
         exchanges: Exchanges::default(),
         traces: Traces::default(),
         live: LiveAccounts::default(),
+        metrics: counted,
         turns: Turns::new(configuration.concurrency),
         faults: Faults::default(),
         notifications: Notifications::default(),
@@ -161,9 +168,11 @@ pub async fn run(configuration: Configuration) -> Result<(), RunError> {
         tenure: Tenure::default(),
         stopping: CancellationToken::new(),
     });
+    ctx.metrics.passes.bound(Controller::SpotifyAccount, usize::from(configuration.concurrency));
+    let metrics = metrics::routes(&ctx, &catalogue, configuration.account_metrics);
     let address = configuration.http_address;
     let server_stop = CancellationToken::new();
-    let mut server = tokio::spawn(http::serve(address, readiness.clone(), server_stop.clone()));
+    let mut server = tokio::spawn(http::serve(address, readiness.clone(), metrics, server_stop.clone()));
 
     let work = on_duty(
         &configuration.election,
@@ -331,17 +340,25 @@ fn stop_on_signal(stop: CancellationToken) -> Result<(), RunError> {
 /// # Errors
 /// [`RunError::Cluster`].
 pub async fn client(kubeconfig: Option<&std::path::Path>, context: Option<&str>) -> Result<Client, RunError> {
+    let configuration = kube_configuration(kubeconfig, context).await?;
+    Client::try_from(configuration).map_err(|error| RunError::Cluster(Box::new(error)))
+}
+
+/// How the cluster is reached, as [`client`] takes it.
+async fn kube_configuration(
+    kubeconfig: Option<&std::path::Path>,
+    context: Option<&str>,
+) -> Result<kube::Config, RunError> {
     let failed = |error: KubeconfigError| RunError::Cluster(described(error));
     let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
-    let configuration = match (kubeconfig, context) {
+    match (kubeconfig, context) {
         (Some(path), _) => {
             let kubeconfig = Kubeconfig::read_from(path).map_err(failed)?;
-            kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(failed)?
+            kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(failed)
         }
-        (None, Some(_)) => kube::Config::from_kubeconfig(&options).await.map_err(failed)?,
-        (None, None) => kube::Config::infer().await.map_err(|error| RunError::Cluster(described(error)))?,
-    };
-    Client::try_from(configuration).map_err(|error| RunError::Cluster(Box::new(error)))
+        (None, Some(_)) => kube::Config::from_kubeconfig(&options).await.map_err(failed),
+        (None, None) => kube::Config::infer().await.map_err(|error| RunError::Cluster(described(error))),
+    }
 }
 
 /// A kubeconfig that cannot be parsed would be quoted, and tokens are in it.

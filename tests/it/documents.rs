@@ -8,6 +8,8 @@ mod table;
 use scrobble_harness::ControlPlane;
 use scrobble_operator::api::condition::Reason;
 use scrobble_operator::plan::failure::tables;
+use scrobble_operator::reconcile::metrics::names::Part;
+use scrobble_operator::reconcile::metrics::tables::of as tables_of;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -40,6 +42,19 @@ fn the_tables_of_reasons_and_failures_are_what_the_code_says() {
         fs::write(&path, &expected).unwrap();
     } else {
         assert_eq!(found, expected, "docs/reasons.md is not what `make generate` writes");
+    }
+}
+
+#[test]
+fn the_tables_of_metrics_are_what_the_code_says() {
+    let path = root().join("docs/metrics.md");
+    let found = fs::read_to_string(&path).unwrap();
+    let parts = [("process", Part::Process), ("store", Part::Store), ("account", Part::Account)];
+    let expected = parts.into_iter().fold(found.clone(), |page, (name, part)| generated(&page, name, &tables_of(part)));
+    if std::env::var_os("SCROBBLE_OPERATOR_GENERATE").is_some() {
+        fs::write(&path, &expected).unwrap();
+    } else {
+        assert_eq!(found, expected, "docs/metrics.md is not what `make generate` writes");
     }
 }
 

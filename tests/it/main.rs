@@ -25,6 +25,7 @@ mod isolation;
 mod limits;
 mod listening;
 mod maloja;
+mod metrics;
 mod notifications;
 mod plans;
 mod secrecy;

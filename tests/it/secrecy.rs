@@ -118,6 +118,8 @@ async fn no_secret_is_shown_at_any_log_level() {
         assert!(ours || !fine, "another crate speaks at a finer level than info: {line}");
     }
     planted.assert_absent("the log", &log);
+    let metrics = page(&operator, "/metrics").await;
+    assert!(metrics.contains("scrobble_operator_account_ready{"), "there is something to search");
     for path in ["/livez", "/readyz", "/metrics"] {
         planted.assert_absent(path, &page(&operator, path).await);
     }

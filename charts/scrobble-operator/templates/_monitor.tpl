@@ -2,6 +2,7 @@
 {{- define "scrobble-operator.monitorEndpoint" -}}
 - port: http
   path: /metrics
+  honorLabels: true
   {{- with .interval }}
   interval: {{ . }}
   {{- end }}

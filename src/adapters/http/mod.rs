@@ -8,5 +8,5 @@ mod retry_after;
 pub mod signature;
 
 pub use address::AllowedRanges;
-pub use request::{ANSWER_BYTES, Answer, GuardedClient, LISTING_BYTES, PAGE_BYTES, build_open_client, send};
+pub use request::{ANSWER_BYTES, Answer, GuardedClient, LISTING_BYTES, PAGE_BYTES, Witness, build_open_client, send};
 pub use retry_after::{answered_at, retry_after};

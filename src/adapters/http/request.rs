@@ -4,7 +4,7 @@ use std::error::Error as _;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
@@ -105,6 +105,12 @@ fn classify(error: &reqwest::Error) -> Trouble {
     }
 }
 
+/// Is told how requests ended.
+pub trait Witness: Send + Sync {
+    /// One has: with an answer of this status, or without a usable one.
+    fn ended(&self, answer: Result<StatusCode, &Trouble>, took: Duration);
+}
+
 /// A client for URLs that people configure: connects to public addresses and to allowed ranges, follows no redirect,
 /// uses no proxy (the address connected to would be the proxy's).
 #[derive(Clone)]
@@ -112,6 +118,7 @@ pub struct GuardedClient {
     tls: Client,
     clear_text: Client,
     guards: [Arc<Guard>; 2],
+    witness: Option<Arc<dyn Witness>>,
 }
 
 impl GuardedClient {
@@ -131,7 +138,13 @@ impl GuardedClient {
             let resolver = GuardedResolver { guard: Arc::clone(guard), names: Arc::clone(names) };
             builder().no_proxy().dns_resolver(Arc::new(resolver)).build()
         };
-        Ok(Self { tls: client(&guards[0])?, clear_text: client(&guards[1])?, guards })
+        Ok(Self { tls: client(&guards[0])?, clear_text: client(&guards[1])?, guards, witness: None })
+    }
+
+    /// The same client, whose every request is seen.
+    #[must_use]
+    pub fn witnessed(&self, witness: Arc<dyn Witness>) -> Self {
+        Self { witness: Some(witness), ..self.clone() }
     }
 
     /// Sends a request, which `complete` gives its headers and body, within the deadline; reads at most `most` bytes of
@@ -150,7 +163,13 @@ impl GuardedClient {
         self.check(url)?;
         let client = self.client(url);
         let request = complete(client.request(method, url.clone()));
-        send(client, request.build().map_err(|_| Trouble::UrlRefused("it cannot be sent to"))?, deadline, most).await
+        let request = request.build().map_err(|_| Trouble::UrlRefused("it cannot be sent to"))?;
+        let started = Instant::now();
+        let answer = send(client, request, deadline, most).await;
+        if let Some(witness) = &self.witness {
+            witness.ended(answer.as_ref().map(|answer| answer.status), started.elapsed());
+        }
+        answer
     }
 
     fn client(&self, url: &Url) -> &Client {

@@ -5,6 +5,7 @@ pub mod events;
 pub mod finalizer;
 pub mod lease;
 pub mod objects;
+pub mod requests;
 pub mod secrets;
 pub mod status;
 #[cfg(test)]

@@ -161,6 +161,9 @@ pub enum TargetType {
 }
 
 impl TargetType {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 4] = [Self::LastFm, Self::ListenBrainz, Self::Maloja, Self::Webhook];
+
     /// The word as it stands in `spec.type`.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -262,7 +262,7 @@ fn settle_sync(
             entry.is_some_and(|entry| entry.standing(id).is_some())
         });
         let after = books::emptied(&journal, &ledger, account, observed);
-        Keeping { before: Arc::new(journal), after: Arc::new(after) }
+        Keeping { before: Arc::new(journal), after: Arc::new(after), new_plays: absorbed.new_plays }
     });
     if retries {
         status.last_handled_retry_at = schedule::retry_requested(account).map(str::to_owned);

@@ -132,8 +132,10 @@ async fn monitors_scrape_the_pods() {
             format!("metrics.{kind}.metricRelabelings[0].action=drop"),
         ]
     };
-    let endpoint =
-        json!([{"port": "http", "path": "/metrics", "interval": "30s", "metricRelabelings": [{"action": "drop"}]}]);
+    let endpoint = json!([{
+        "port": "http", "path": "/metrics", "honorLabels": true, "interval": "30s",
+        "metricRelabelings": [{"action": "drop"}],
+    }]);
     for (kind, value, endpoints) in
         [("ServiceMonitor", "serviceMonitor", "endpoints"), ("PodMonitor", "podMonitor", "podMetricsEndpoints")]
     {

@@ -62,6 +62,8 @@ async fn the_operator_is_told_its_namespaces_and_its_lease() {
         "http.port=9090",
         "log.format=text",
         "allowPrivateTargets={10.0.0.0/8,fd00::/8}",
+        "metrics.accounts.enabled=false",
+        "metrics.accounts.limit=1000000",
         "extraArgs={--minimum-interval=10m}",
     ])
     .await;
@@ -74,6 +76,8 @@ async fn the_operator_is_told_its_namespaces_and_its_lease() {
             "--http-addr=0.0.0.0:9090",
             "--log-format=text",
             "--allow-private-targets=10.0.0.0/8,fd00::/8",
+            "--account-metrics=false",
+            "--account-metrics-limit=1000000",
             "--minimum-interval=10m",
         ]
     );
@@ -90,7 +94,7 @@ async fn the_program_knows_the_arguments_that_the_chart_gives_it() {
     };
     assert!(!succeeds(&["run".to_owned(), "--no-such-flag".to_owned()]));
     for settings in [
-        &["rbac.namespaces={team-a}", "allowPrivateTargets={10.0.0.0/8,fd00::/8}"][..],
+        &["rbac.namespaces={team-a}", "allowPrivateTargets={10.0.0.0/8,fd00::/8}", "metrics.accounts.enabled=false"][..],
         &["rbac.mode=cluster", "log.format=text", "http.address=[::]", "extraArgs={--minimum-interval=10m}"],
     ] {
         let given = arguments(&render(settings).await);

@@ -181,6 +181,7 @@ async fn values_that_contradict_each_other_are_refused() {
     for (settings, said) in [
         ("extraArgs={--leader-elect}", "extraArgs: --leader-elect is given by the chart"),
         ("extraArgs={--namespaces=a}", "extraArgs: --namespaces=a is given by the chart"),
+        ("extraArgs={--account-metrics=false}", "extraArgs: --account-metrics=false is given by the chart"),
         ("metrics.serviceMonitor.enabled=true,metrics.podMonitor.enabled=true", "enable one of them"),
         ("metrics.serviceMonitor.enabled=true,service.enabled=false", "needs service.enabled=true"),
     ] {
