@@ -5,6 +5,7 @@ use scrobble_operator::api::condition::Reason;
 use scrobble_operator::plan::failure::tables;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -96,15 +97,19 @@ fn commands(page: &str) -> String {
     blocks.filter(|block| !block.starts_with("make ")).collect()
 }
 
+/// A shell in the repository that runs a script against a control plane, with its tools.
+pub fn shell(plane: &ControlPlane, script: &str) -> Command {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::iter::once(plane.tools().folder().to_path_buf()).chain(std::env::split_paths(&path));
+    let mut shell = plane.command("/bin/sh");
+    shell.args(["-euc", script]).current_dir(root()).env("PATH", std::env::join_paths(path).unwrap());
+    shell
+}
+
 #[tokio::test]
 async fn every_command_of_the_pages_works_as_it_is_printed() {
     // The pages install the chart with its definitions, so this test has a cluster of its own.
     let plane = ControlPlane::start(Options::default()).await.unwrap();
-    let path = std::env::join_paths(
-        std::iter::once(plane.tools().folder().to_path_buf())
-            .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())),
-    )
-    .unwrap();
     let pages = [
         "README.md",
         "docs/connect.md",
@@ -113,13 +118,13 @@ async fn every_command_of_the_pages_works_as_it_is_printed() {
         "docs/tokens.md",
         "docs/runbooks/reasons.md",
         "charts/scrobble-operator/README.md",
+        "docs/operations.md",
+        "docs/upgrade.md",
     ];
     for page in pages {
         let script = commands(page);
         assert!(script.contains("kubectl"), "{page} has commands");
-        let mut shell = plane.command("/bin/sh");
-        shell.args(["-euc", &script]).current_dir(root()).env("PATH", &path);
-        let output = shell.output().unwrap();
+        let output = shell(&plane, &script).output().unwrap();
         assert!(output.status.success(), "{page}: {}", String::from_utf8_lossy(&output.stderr));
     }
     let columns = "jsonpath={.items[*].metadata.labels.scrobble-operator\\.io/use}";
