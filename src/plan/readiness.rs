@@ -329,7 +329,12 @@ mod tests {
         let watches = vec![
             watch(APPS, Some("one"), false, Some(Trouble::NotServed)),
             watch(APPS, Some("two"), true, Some(Trouble::NotServed)),
-            watch("scrobbletargets.scrobble-operator.io", Some("one"), false, Some(Trouble::Forbidden { verb: "list" })),
+            watch(
+                "scrobbletargets.scrobble-operator.io",
+                Some("one"),
+                false,
+                Some(Trouble::Forbidden { verb: "list" }),
+            ),
             watch("namespaces", None, true, Some(Trouble::Forbidden { verb: "watch" })),
             watch("spotifyaccounts.scrobble-operator.io", Some("one"), false, Some(Trouble::Answered { code: 500 })),
             watch("spotifyaccounts.scrobble-operator.io", Some("two"), true, Some(Trouble::Answered { code: 500 })),

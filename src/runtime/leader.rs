@@ -19,6 +19,10 @@ use crate::reconcile::tenure::Tenure;
 /// Between two looks of a standby, where the time between two tries is not shorter: whoever gives the Lease back is
 /// followed within this, and a look changes nothing.
 const LOOK: Duration = Duration::from_secs(1);
+/// A process that is told to stop waits so long for the answer to a renewal that has left.
+const LAST_ANSWER: Duration = Duration::from_secs(1);
+/// Giving the Lease back may take so long: a process that holds no tokens has 25 s to end.
+const RELEASE: Duration = Duration::from_secs(4);
 
 /// How the Lease is held.
 #[derive(Clone, Debug)]
@@ -176,7 +180,11 @@ impl Election {
                 return false;
             }
             let left = if self.elect { end.saturating_duration_since(attempt) } else { self.renew_deadline };
-            wait = match tokio::time::timeout(left, self.renew(cluster, clock, held)).await {
+            let renewal = tokio::select! {
+                renewal = tokio::time::timeout(left, self.renew(cluster, clock, held)) => renewal,
+                () = last_answer(stop) => return true,
+            };
+            wait = match renewal {
                 Ok(Renewal::Done) => {
                     held.renewed = attempt;
                     self.retry_period
@@ -222,9 +230,25 @@ impl Election {
 
     /// Gives the Lease back. `off_duty` is when this process took no more work.
     pub async fn release(&self, cluster: &Cluster, held: Held, off_duty: Timestamp) {
-        let record = LeaseRecord { holder: None, renew_time: Some(off_duty), duration_seconds: 1, ..held.record };
-        if let Err(error) = self.write(cluster, &record).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "the Lease could not be given back");
+        let give_back = async {
+            let mut held = held;
+            loop {
+                let left = held.record.clone();
+                let record = LeaseRecord { holder: None, renew_time: Some(off_duty), duration_seconds: 1, ..left };
+                match self.write(cluster, &record).await {
+                    // A renewal whose answer was not waited for has come through.
+                    Err(ClusterError::Conflict { .. })
+                        if matches!(self.read_again(cluster, &mut held).await, Renewal::Again) => {}
+                    Err(error) => {
+                        tracing::warn!(error = &error as &dyn std::error::Error, "the Lease could not be given back");
+                        return;
+                    }
+                    Ok(_) => return,
+                }
+            }
+        };
+        if tokio::time::timeout(RELEASE, give_back).await.is_err() {
+            tracing::warn!("the Lease could not be given back in time: it runs out");
         }
     }
 
@@ -240,6 +264,12 @@ impl Election {
         self.contact.note(verb, &answer);
         answer
     }
+}
+
+/// Returns some time after `stop`.
+async fn last_answer(stop: &CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(LAST_ANSWER).await;
 }
 
 fn whole_seconds(duration: Duration) -> i32 {
@@ -282,9 +312,36 @@ mod tests {
         Mock::given(method("GET")).respond_with(lease(holder)).mount(&server).await;
         let slow = lease("one").set_delay(Duration::from_millis(200));
         Mock::given(method("PUT")).respond_with(slow).mount(&server).await;
+        let cluster = cluster(&server);
+        (server, cluster)
+    }
+
+    fn cluster(server: &MockServer) -> Cluster {
         rustls::crypto::ring::default_provider().install_default().ok();
         let client = kube::Client::try_from(kube::Config::new(server.uri().parse().unwrap())).unwrap();
-        (server, Cluster::new(client, "tests".to_owned()))
+        Cluster::new(client, "tests".to_owned())
+    }
+
+    #[tokio::test]
+    async fn a_renewal_that_came_through_unanswered_does_not_keep_the_lease_from_being_given_back() {
+        let server = MockServer::start().await;
+        let conflict = json!({
+            "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "reason": "Conflict", "code": 409,
+        });
+        let conflict = ResponseTemplate::new(409).set_body_json(conflict);
+        Mock::given(method("PUT")).respond_with(conflict).up_to_n_times(1).mount(&server).await;
+        Mock::given(method("PUT")).respond_with(lease("")).mount(&server).await;
+        Mock::given(method("GET")).respond_with(lease("one")).mount(&server).await;
+        let clock = OperatorClock::system();
+        let held = election().unkept(&clock);
+        let held = Held { record: LeaseRecord { resource_version: "7".to_owned(), ..held.record }, ..held };
+        election().release(&cluster(&server), held, clock.real_now()).await;
+        let requests = server.received_requests().await.unwrap();
+        let sent: Vec<serde_json::Value> =
+            requests.iter().filter_map(|request| serde_json::from_slice(&request.body).ok()).collect();
+        let versions: Vec<&serde_json::Value> = sent.iter().map(|body| &body["metadata"]["resourceVersion"]).collect();
+        assert_eq!(versions, ["7", "8"]);
+        assert!(sent.iter().all(|body| body["spec"].get("holderIdentity").is_none()), "{sent:?}");
     }
 
     async fn wait_for(server: &MockServer, verb: &str) {

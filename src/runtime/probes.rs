@@ -169,12 +169,8 @@ fn ok() -> (StatusCode, String) {
 
 /// The definitions of those kinds of ours that are not among these.
 fn unserved(served: &[String]) -> Vec<String> {
-    let kinds = [
-        ScrobblePlan::plural(&()),
-        ScrobbleTarget::plural(&()),
-        SpotifyAccount::plural(&()),
-        SpotifyApp::plural(&()),
-    ];
+    let kinds =
+        [ScrobblePlan::plural(&()), ScrobbleTarget::plural(&()), SpotifyAccount::plural(&()), SpotifyApp::plural(&())];
     let missing = kinds.iter().filter(|kind| !served.iter().any(|name| name == kind.as_ref()));
     missing.map(|kind| format!("{kind}.{GROUP}")).collect()
 }

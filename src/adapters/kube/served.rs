@@ -30,7 +30,8 @@ mod tests {
 
     #[tokio::test]
     async fn the_kinds_of_our_version_are_named() {
-        let resource = |name: &str| json!({"name": name, "singularName": "", "namespaced": true, "kind": "", "verbs": []});
+        let resource =
+            |name: &str| json!({"name": name, "singularName": "", "namespaced": true, "kind": "", "verbs": []});
         let listed = json!({
             "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": "scrobble-operator.io/v1alpha1",
             "resources": [resource("spotifyapps"), resource("spotifyapps/status")],

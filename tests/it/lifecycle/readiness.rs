@@ -1,8 +1,10 @@
 //! What the probes say while something is missing, and that nobody has to start the process anew once it is there.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use kube::Api;
+use kube::api::PostParams;
 use scrobble_harness::{ControlPlane, Installation, Operator, Options, wait_for_object};
 use scrobble_operator::api::v1alpha1::{ScrobblePlan, SpotifyAccount};
 use serde_json::{Value, json};
@@ -11,6 +13,8 @@ use super::pods::{RELEASE, installed, template, wait_for_answer, wait_on_duty};
 use crate::world::{DEADLINE, object};
 
 const NAMESPACE: &str = "music";
+/// The contract's bound on the time from SIGTERM to the end.
+const END: Duration = Duration::from_secs(25);
 const DEFINITIONS: [&str; 4] = [
     "scrobbleplans.scrobble-operator.io",
     "scrobbletargets.scrobble-operator.io",
@@ -66,8 +70,9 @@ async fn what_hinders_is_named_and_over_by_itself() {
         "appRef": {"name": "main"}, "tokenSecretRef": {"name": "alice"}, "suspend": true,
         "targets": [{"name": "hook", "targetRef": {"name": "hook"}}],
     });
-    accounts.create(&Default::default(), &object("SpotifyAccount", "alice", &spec)).await.unwrap();
-    let is_seen = |account: &SpotifyAccount| account.status.as_ref().is_some_and(|status| !status.conditions.is_empty());
+    accounts.create(&PostParams::default(), &object("SpotifyAccount", "alice", &spec)).await.unwrap();
+    let is_seen =
+        |account: &SpotifyAccount| account.status.as_ref().is_some_and(|status| !status.conditions.is_empty());
     wait_for_object(&accounts, "alice", "a status", DEADLINE, is_seen).await.unwrap();
 
     // One definition goes while it works, and comes back.
@@ -83,7 +88,7 @@ async fn what_hinders_is_named_and_over_by_itself() {
         "apiVersion": "scrobble-operator.io/v1alpha1", "kind": "ScrobblePlan", "metadata": {"name": "founding"},
         "spec": {"minInterval": "5m"},
     });
-    plans.create(&Default::default(), &serde_json::from_value(plan).unwrap()).await.unwrap();
+    plans.create(&PostParams::default(), &serde_json::from_value(plan).unwrap()).await.unwrap();
     let is_seen = |plan: &ScrobblePlan| plan.status.as_ref().is_some_and(|status| !status.conditions.is_empty());
     wait_for_object(&plans, "founding", "a status", DEADLINE, is_seen).await.unwrap();
 
@@ -99,8 +104,14 @@ async fn what_hinders_is_named_and_over_by_itself() {
         wait_for_answer(pod, "/readyz", 200, &[]).await;
     }
     assert!(worker.log().contains("\"not ready\"") && worker.log().contains("\"ready\""), "a change is logged");
-    assert!(worker.terminate().await.unwrap().success());
     drop(unreached);
+
+    // Nothing is outstanding, so that an API server that hangs does not keep the process from its end.
+    plane.pause_api_server().await.unwrap();
+    let asked = Instant::now();
+    let ended = worker.terminate().await.unwrap();
+    assert!(ended.success() && asked.elapsed() < END, "{ended} after {:?}", asked.elapsed());
+    plane.resume_api_server().await.unwrap();
 
     missing_rights(&plane, &installation).await;
 }
