@@ -15,9 +15,15 @@ impl Cluster {
         match within_deadline("list the kinds that are served", asked).await {
             Ok(listed) => Ok(listed.resources.into_iter().map(|resource| resource.name).collect()),
             Err(ClusterError::NotFound { .. }) => Ok(Vec::new()),
+            // A group that nobody has ever defined is no path of the API server: that answer is plain text, no Status.
+            Err(ClusterError::Unavailable { source, .. }) if is_no_path(&source) => Ok(Vec::new()),
             Err(error) => Err(error),
         }
     }
+}
+
+fn is_no_path(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 404)
 }
 
 #[cfg(test)]
@@ -43,7 +49,10 @@ mod tests {
 
     #[tokio::test]
     async fn without_the_group_none_is_served_and_a_refusal_is_none() {
-        assert!(cluster(&server(refusal(404, "NotFound")).await).served_kinds().await.unwrap().is_empty());
+        let plain = ResponseTemplate::new(404).set_body_string("404 page not found\n");
+        for answer in [refusal(404, "NotFound"), plain] {
+            assert!(cluster(&server(answer).await).served_kinds().await.unwrap().is_empty());
+        }
         let refused = cluster(&server(refusal(403, "Forbidden")).await).served_kinds().await;
         assert!(matches!(refused, Err(ClusterError::Forbidden { .. })));
     }
