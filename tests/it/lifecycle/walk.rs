@@ -45,7 +45,7 @@ fn commands(notes: &str) -> Vec<String> {
         let mut command = format!("{line}\n");
         if line.contains("<<'END'") {
             for read in lines.by_ref() {
-                command.push_str(&format!("{read}\n"));
+                command.extend([read, "\n"]);
                 if read == "END" {
                     break;
                 }
