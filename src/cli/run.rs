@@ -14,6 +14,7 @@ use crate::api::v1alpha1::GoDuration;
 use crate::domain::name::ObjectName;
 use crate::runtime::clock::OperatorClock;
 use crate::runtime::leader::Election;
+use crate::runtime::probes::Contact;
 use crate::runtime::telemetry::{self, LogFormat};
 use crate::runtime::{self, Configuration};
 
@@ -213,6 +214,7 @@ fn configuration(arguments: RunArguments) -> Result<Configuration, String> {
             lease_duration,
             renew_deadline,
             retry_period,
+            contact: Contact::default(),
         },
         account_metrics: account_metrics.then(|| usize::try_from(account_metrics_limit).unwrap_or(usize::MAX)),
         clock: clock()?,

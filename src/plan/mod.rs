@@ -29,6 +29,7 @@ pub mod pace;
 pub mod pacing;
 pub mod premium;
 pub mod problem;
+pub mod readiness;
 pub mod reference;
 pub mod refresh;
 pub mod request;

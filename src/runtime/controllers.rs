@@ -10,8 +10,9 @@ use kube::runtime::watcher;
 use kube::{Api, Client, Resource};
 use tokio_util::sync::CancellationToken;
 
+use super::listing::Listed;
 use super::members::Members;
-use super::stores::{Listed, Scope, StoreCatalogue, Stores};
+use super::stores::{Scope, StoreCatalogue, Stores};
 use super::triggers::{Change, Changes};
 use super::watches::{Guarded, NoPause, Watch, name_of, no_status_change, watch, watch_namespaces};
 use crate::api::v1alpha1::{ScrobblePlan, ScrobbleTarget, SpotifyAccount, SpotifyApp};

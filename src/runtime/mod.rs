@@ -7,8 +7,13 @@ pub mod clock;
 pub mod controllers;
 pub mod http;
 pub mod leader;
+pub mod listing;
 mod members;
+<<<<<<< HEAD
 mod metrics;
+=======
+pub mod probes;
+>>>>>>> lifecycle
 pub mod stores;
 pub mod telemetry;
 pub mod triggers;
@@ -31,6 +36,7 @@ use crate::adapters::http::{AllowedRanges, GuardedClient, build_open_client};
 use crate::adapters::kube::Cluster;
 use crate::adapters::spotify::Spotify;
 use crate::plan::observed::Duty;
+use crate::plan::readiness::Stage;
 use crate::reconcile::budgets::Budgets;
 use crate::reconcile::clients::Clients;
 use crate::reconcile::context::{Clock, Context};
@@ -47,8 +53,8 @@ use crate::reconcile::tenure::Tenure;
 use crate::reconcile::traces::Traces;
 use crate::reconcile::turns::Turns;
 use clock::OperatorClock;
-use http::Readiness;
 use leader::Election;
+use probes::Probes;
 use stores::StoreCatalogue;
 use triggers::Changes;
 
@@ -122,7 +128,6 @@ pub enum RunError {
 /// See [`RunError`].
 pub async fn run(configuration: Configuration) -> Result<(), RunError> {
     let stop = CancellationToken::new();
-    let readiness = Readiness::starting("starting");
     stop_on_signal(stop.clone())?;
     let mut configuration = configuration;
     let counted = Metrics::new(metrics::BUILD);
@@ -172,14 +177,19 @@ pub async fn run(configuration: Configuration) -> Result<(), RunError> {
     let metrics = metrics::routes(&ctx, &catalogue, configuration.account_metrics);
     let address = configuration.http_address;
     let server_stop = CancellationToken::new();
+<<<<<<< HEAD
     let mut server = tokio::spawn(http::serve(address, readiness.clone(), metrics, server_stop.clone()));
+=======
+    let probes = Probes::new(configuration.election.clone(), Arc::clone(&ctx), Arc::clone(&catalogue));
+    let mut server = tokio::spawn(http::serve(address, probes.clone(), server_stop.clone()));
+>>>>>>> lifecycle
 
     let work = on_duty(
         &configuration.election,
         configuration.clock,
         &ctx,
         &catalogue,
-        &readiness,
+        &probes,
         &stop,
         configuration.namespaces,
         client,
@@ -207,29 +217,23 @@ async fn on_duty(
     clock: OperatorClock,
     ctx: &Arc<Context>,
     catalogue: &Arc<StoreCatalogue>,
-    readiness: &Readiness,
+    probes: &Probes,
     stop: &CancellationToken,
     namespaces: Vec<String>,
     client: Client,
 ) -> Result<(), RunError> {
-    if election.elect {
-        // A standby is ready: it can take over.
-        readiness.wait_for("the API server cannot be reached");
-        if ctx.cluster.lease(&election.lease).await.is_ok() {
-            readiness.ready();
-        }
-    }
     let mut held = tokio::select! {
-        () = stop.cancelled() => return Ok(()),
-        held = election.acquire(&ctx.cluster, &clock) => held,
+        held = election.acquire(&ctx.cluster, &clock, stop) => match held {
+            Some(held) => held,
+            None => return Ok(()),
+        },
+        never = probes.look_at_definitions(&ctx.cluster) => never,
     };
+    probes.enter(Stage::OnDuty);
     let duty = Duty { since: clock.now(), before_until: held.before_until.map(|until| clock.convert(until)) };
     let _ = ctx.duty.set(duty);
     ctx.tenure.begins();
     tracing::info!(since = %duty.since, before_until = ?duty.before_until.map(|time| time.to_string()), "on duty");
-    if !election.elect {
-        readiness.wait_for("the objects are not listed yet");
-    }
     let passes_stop = stop.child_token();
     let running = controllers::run(
         client,
@@ -245,24 +249,13 @@ async fn on_duty(
         let _end = end;
         running.await;
     });
-    let listed = {
-        let (ctx, readiness) = (Arc::clone(ctx), readiness.clone());
-        tokio::spawn(async move {
-            while !ctx.catalogue.is_filled() {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-            ctx.catalogue.wait_until_listed().await;
-            readiness.ready();
-        })
-    };
     let passes = controllers.abort_handle();
     let no_more_notices = CancellationToken::new();
     let notices = tokio::spawn(notifications::run(Arc::clone(ctx), no_more_notices.clone()));
     let kept = election.keep(&ctx.cluster, &clock, &mut held, &ctx.tenure, stop).await;
     let off_duty = clock.real_now();
-    listed.abort();
     passes_stop.cancel();
-    readiness.wait_for("shutting down");
+    probes.enter(Stage::Stopping);
     if !kept {
         ctx.tenure.ends();
         // Somebody else may be on duty in a moment: passes end where they are, exchanges are committed all the same.

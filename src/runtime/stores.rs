@@ -10,6 +10,7 @@ use kube::ResourceExt as _;
 use kube::core::{DeserializeGuard, PartialObjectMeta};
 use kube::runtime::reflector::{ObjectRef, Store};
 
+use super::listing::Listed;
 use crate::api::v1alpha1::{ScrobblePlan, ScrobbleTarget, SpotifyAccount, SpotifyApp};
 use crate::domain::name::ObjectName;
 use crate::plan::Lookup;
@@ -23,41 +24,6 @@ pub struct Scope {
     pub apps: Store<DeserializeGuard<SpotifyApp>>,
     /// The targets.
     pub targets: Store<DeserializeGuard<ScrobbleTarget>>,
-}
-
-/// Which watches have listed everything once.
-///
-/// kube's own `Store::wait_until_ready` wakes one waiter only, and the controller is that one.
-#[derive(Clone)]
-pub struct Listed(tokio::sync::watch::Sender<usize>);
-
-impl Default for Listed {
-    fn default() -> Self {
-        Self(tokio::sync::watch::channel(0).0)
-    }
-}
-
-impl Listed {
-    /// One more watch; the answer is to be called once it has listed everything.
-    pub fn expect(&self) -> impl FnMut() + Send + 'static {
-        self.0.send_modify(|waiting| *waiting += 1);
-        let waiting = self.0.clone();
-        let mut listed = false;
-        move || {
-            if !std::mem::replace(&mut listed, true) {
-                waiting.send_modify(|waiting| *waiting -= 1);
-            }
-        }
-    }
-
-    fn is_complete(&self) -> bool {
-        *self.0.borrow() == 0
-    }
-
-    async fn wait(&self) {
-        // The sender lives as long as self does: the wait cannot fail.
-        let _ = self.0.subscribe().wait_for(|waiting| *waiting == 0).await;
-    }
 }
 
 /// All stores.

@@ -18,7 +18,7 @@ use kube::{Api, Client, Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
-use super::stores::Listed;
+use super::listing::Listed;
 use super::triggers::{Change, Changes};
 use crate::domain::name::ObjectName;
 
@@ -72,7 +72,8 @@ where
 {
     let (store, writer) = reflector::store::<Guarded<K>>();
     let (changes, gone) = (changes.clone(), changes.clone());
-    let mut listed = listed.expect();
+    let watched = listed.expect::<K>(api.namespace());
+    let failing = watched.clone();
     let mut relisted = Vec::new();
     let people = predicates::generation
         .combine(predicates::annotations)
@@ -84,7 +85,7 @@ where
         .reflect(writer)
         .inspect_ok(move |event| match event {
             watcher::Event::InitDone => {
-                listed();
+                watched.has_listed();
                 relisted.drain(..).for_each(|change| gone.tell(change));
             }
             // The filter below lets no object pass that looks as it did before, and one that goes does.
@@ -94,6 +95,7 @@ where
             watcher::Event::InitApply(object) => relisted.extend(status_change(object)),
             watcher::Event::Init => {}
         })
+        .inspect_err(move |error| failing.has_failed(error))
         .touched_objects()
         .predicate_filter(people, kube::runtime::PredicateConfig::default())
         .inspect_ok(move |object| {
@@ -125,7 +127,8 @@ pub(super) fn watch_namespaces(
 ) -> (Store<NamespaceMetadata>, BoxFuture<'static, ()>) {
     let (store, writer) = reflector::store::<NamespaceMetadata>();
     let changes = changes.clone();
-    let mut listed = listed.expect();
+    let watched = listed.expect::<Namespace>(None);
+    let failing = watched.clone();
     let mut known: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
     let stream = watcher(Api::<NamespaceMetadata>::all(client.clone()), watcher::Config::default())
         .backoff(watch_backoff())
@@ -136,9 +139,10 @@ pub(super) fn watch_namespaces(
         .reflect(writer)
         .inspect_ok(move |event| {
             if matches!(event, watcher::Event::InitDone) {
-                listed();
+                watched.has_listed();
             }
         })
+        .inspect_err(move |error| failing.has_failed(error))
         .touched_objects()
         .take_until(stop.clone().cancelled_owned());
     let task = stream

@@ -22,6 +22,7 @@ mod conversion;
 mod deliveries;
 mod documents;
 mod isolation;
+mod lifecycle;
 mod limits;
 mod listening;
 mod maloja;

@@ -1,4 +1,4 @@
-//! The cluster: Secrets by name, status, finalizers, Events, Leases.
+//! The cluster: Secrets by name, status, finalizers, Events, Leases, and which kinds there are.
 
 mod error;
 pub mod events;
@@ -7,6 +7,7 @@ pub mod lease;
 pub mod objects;
 pub mod requests;
 pub mod secrets;
+pub mod served;
 pub mod status;
 #[cfg(test)]
 mod testing;

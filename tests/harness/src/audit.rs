@@ -1,7 +1,7 @@
 //! The API server's audit log: who asked for what, and what the answer was.
 //!
-//! Requests for the operator's own kinds are logged with their bodies, and what a `ServiceAccount` writes into Secrets with
-//! the body of the request; all others without. Every request is logged once it is answered; a watch also when it begins.
+//! Requests for the operator's own kinds are logged with their bodies, and what a `ServiceAccount` writes into Secrets and
+//! Leases with the body of the request; all others without. Every request is logged once it is answered; a watch also when it begins.
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
@@ -29,7 +29,7 @@ rules:
   - level: Request
     userGroups: ['system:serviceaccounts']
     verbs: [create, update, patch]
-    resources: [{group: '', resources: [secrets]}]
+    resources: [{group: '', resources: [secrets]}, {group: coordination.k8s.io, resources: [leases]}]
   - level: Metadata
 ";
 
@@ -68,7 +68,7 @@ pub struct AuditEntry {
     pub uri: String,
     /// What the client called itself.
     pub user_agent: String,
-    /// The body of the request, for the operator's own kinds and for Secrets that a `ServiceAccount` writes.
+    /// The body of the request, for the operator's own kinds and for Secrets and Leases that a `ServiceAccount` writes.
     pub request: Option<Value>,
     /// The body of the answer, for the operator's own kinds.
     pub response: Option<Value>,

@@ -1,7 +1,7 @@
 //! The chart, installed by helm as a user does it.
 
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{Namespace, Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{EnvVar, Namespace, Service, ServiceAccount};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
 use kube::api::{ApiResource, DynamicObject, ListParams, ObjectMeta, PostParams};
 use kube::{Api, Client, ResourceExt as _};
@@ -90,6 +90,9 @@ pub struct Installation {
     pub service_account: String,
     /// The arguments of its Deployment's container.
     pub arguments: Vec<String>,
+    /// The environment of its Deployment's container, as the kubelet would set it: values, and the namespace. What comes
+    /// from elsewhere is left out.
+    pub environment: Vec<(String, String)>,
     /// A kubeconfig file with a token of the `ServiceAccount`: the operator that uses it runs under the chart's RBAC.
     pub kubeconfig: PathBuf,
 }
@@ -108,10 +111,13 @@ impl Installation {
         let service_account = pod
             .and_then(|pod| pod.service_account_name.clone())
             .ok_or_else(|| Error::Misuse(format!("{} names no ServiceAccount", deployment.name_any())))?;
-        let arguments =
-            pod.and_then(|pod| pod.containers.first()).and_then(|container| container.args.clone()).unwrap_or_default();
+        let container = pod.and_then(|pod| pod.containers.first());
+        let arguments = container.and_then(|container| container.args.clone()).unwrap_or_default();
+        let given = container.and_then(|container| container.env.clone()).unwrap_or_default();
+        let environment = given.into_iter().filter_map(|given| Some((given.name.clone(), value(given, &namespace)?)));
+        let environment = environment.collect();
         let kubeconfig = plane.kubeconfig_for_service_account(&namespace, &service_account).await?;
-        Ok(Self { namespace, release, service_account, arguments, kubeconfig })
+        Ok(Self { namespace, release, service_account, arguments, environment, kubeconfig })
     }
 
     /// The user that the audit log names for this operator's requests.
@@ -180,6 +186,16 @@ async fn create_object(client: &Client, namespace: &str, object: &DynamicObject)
     };
     let action = format!("create the chart's {kind} {}", object.name_any());
     objects.create(&PostParams::default(), object).await.map(drop).map_err(Error::cluster(action))
+}
+
+/// The value of an environment variable in a pod of this namespace.
+fn value(given: EnvVar, namespace: &str) -> Option<String> {
+    let path = given.value_from.and_then(|from| from.field_ref).map(|field| field.field_path);
+    match path.as_deref() {
+        Some("metadata.namespace") => Some(namespace.to_owned()),
+        Some(_) => None,
+        None => given.value,
+    }
 }
 
 async fn create_namespace(client: &Client, name: &str) -> Result<(), Error> {

@@ -41,8 +41,8 @@ impl Operator {
             .environment("RUST_BACKTRACE", "1")
     }
 
-    /// The operator as the installed chart runs it: with the token of its `ServiceAccount` and the arguments of its
-    /// Deployment.
+    /// The operator as the installed chart runs it: with the token of its `ServiceAccount`, and arguments and environment
+    /// of its Deployment.
     pub fn installed(binary: impl Into<PathBuf>, installation: &Installation) -> Self {
         let mut operator = Self::new(binary, &installation.kubeconfig);
         for argument in installation.arguments.iter().filter(|argument| *argument != "run") {
@@ -53,7 +53,7 @@ impl Operator {
                 None => operator.argument(argument),
             };
         }
-        operator
+        installation.environment.iter().fold(operator, |operator, (name, value)| operator.environment(name, value))
     }
 
     /// Removes a flag, with its value if it has one.
@@ -290,6 +290,7 @@ mod tests {
             release: "release".to_owned(),
             service_account: "operator".to_owned(),
             arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
+            environment: vec![("POD_NAMESPACE".to_owned(), "music".to_owned())],
             kubeconfig: PathBuf::from("/kubeconfig"),
         }
     }
@@ -302,6 +303,7 @@ mod tests {
             operator.arguments,
             ["--kubeconfig=/kubeconfig", "--allow-private-targets=127.0.0.0/8", "--leader-elect", "--log-format=text"]
         );
+        assert!(operator.environment.contains(&("POD_NAMESPACE".to_owned(), "music".to_owned())));
         assert!(!operator.without("leader-elect").arguments.contains(&"--leader-elect".to_owned()));
     }
 

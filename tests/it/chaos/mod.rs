@@ -10,12 +10,12 @@
 //! | [`repository`] | kills beside a repository that puts the first token back again and again |
 //! | [`window`] | how long the window is in which a kill loses a token |
 
-mod lives;
+pub mod lives;
 mod moment;
-mod records;
+pub mod records;
 mod repository;
 mod trial;
-mod verdict;
+pub mod verdict;
 mod verdict_tests;
 mod window;
 

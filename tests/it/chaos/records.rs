@@ -116,10 +116,17 @@ pub struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// For the accounts that are there now; from now on.
     pub async fn new(world: &'a World) -> Self {
-        let accounts = world.api::<SpotifyAccount>().list(&ListParams::default()).await.unwrap();
-        let accounts = accounts.into_iter().map(|account| (account.uid().unwrap(), account.name_any())).collect();
         let seen = world.script.last_seq().await.unwrap();
-        Self { world, accounts, audited: world.mark().await, seen, records: Records::default() }
+        let (accounts, audited) = (HashMap::new(), world.mark().await);
+        let mut reader = Self { world, accounts, audited, seen, records: Records::default() };
+        reader.knows_accounts().await;
+        reader
+    }
+
+    /// From now on the accounts are known that are there now, also those that came after the reader.
+    pub async fn knows_accounts(&mut self) {
+        let accounts = self.world.api::<SpotifyAccount>().list(&ListParams::default()).await.unwrap();
+        self.accounts = accounts.into_iter().map(|account| (account.uid().unwrap(), account.name_any())).collect();
     }
 
     /// Reads what the simulator has recorded since.

@@ -5,6 +5,6 @@ mod operator;
 mod refusals;
 mod rights;
 mod secrecy;
-mod session;
+pub mod session;
 mod sign_in;
 mod strays;

@@ -1,7 +1,7 @@
 //! One run of the command, with the rights of the page that tells who may run it, and the listener's browser.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
@@ -83,9 +83,14 @@ impl Connect {
 
     /// The command as a message names it: what else it needs comes from the environment.
     pub async fn as_printed(world: &World, human: &str, line: &str) -> Self {
+        let kubeconfig = world.plane.kubeconfig_for_service_account(&world.namespace, human).await.unwrap();
+        Self::with_kubeconfig(world, &kubeconfig, line)
+    }
+
+    /// The same by whoever has this kubeconfig.
+    pub fn with_kubeconfig(world: &World, kubeconfig: &Path, line: &str) -> Self {
         let mut words = line.split_whitespace().map(str::to_owned);
         assert_eq!(words.next().as_deref(), Some("scrobble-operator"), "{line}");
-        let kubeconfig = world.plane.kubeconfig_for_service_account(&world.namespace, human).await.unwrap();
         Self { arguments: words.collect(), environment: Vec::new() }
             .environment("KUBECONFIG", &kubeconfig.display().to_string())
             .environment("SCROBBLE_OPERATOR_SPOTIFY_ACCOUNTS_URL", &world.script.spotify_accounts_url())

@@ -19,7 +19,7 @@ mod outage;
 mod refused;
 mod stage;
 mod troubles;
-mod verdict;
+pub mod verdict;
 
 use std::collections::BTreeSet;
 
