@@ -9,11 +9,8 @@ pub mod http;
 pub mod leader;
 pub mod listing;
 mod members;
-<<<<<<< HEAD
 mod metrics;
-=======
 pub mod probes;
->>>>>>> lifecycle
 pub mod stores;
 pub mod telemetry;
 pub mod triggers;
@@ -177,12 +174,8 @@ pub async fn run(configuration: Configuration) -> Result<(), RunError> {
     let metrics = metrics::routes(&ctx, &catalogue, configuration.account_metrics);
     let address = configuration.http_address;
     let server_stop = CancellationToken::new();
-<<<<<<< HEAD
-    let mut server = tokio::spawn(http::serve(address, readiness.clone(), metrics, server_stop.clone()));
-=======
     let probes = Probes::new(configuration.election.clone(), Arc::clone(&ctx), Arc::clone(&catalogue));
-    let mut server = tokio::spawn(http::serve(address, probes.clone(), server_stop.clone()));
->>>>>>> lifecycle
+    let mut server = tokio::spawn(http::serve(address, probes.clone(), metrics, server_stop.clone()));
 
     let work = on_duty(
         &configuration.election,
