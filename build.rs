@@ -1,7 +1,5 @@
 //! Tells the program what it was built from, and with what.
 
-#![expect(clippy::print_stdout, reason = "this is how a build script speaks to cargo")]
-
 use std::env;
 use std::process::Command;
 
