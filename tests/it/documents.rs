@@ -112,7 +112,7 @@ fn links_between_documents_lead_somewhere() {
 
 /// A shell in the repository that runs a script against a control plane, with its tools and the operator.
 pub fn shell(plane: &ControlPlane, script: &str) -> Command {
-    let operator = Path::new(env!("CARGO_BIN_EXE_scrobble-operator")).parent().unwrap_or_else(|| root());
+    let operator = Path::new(env!("CARGO_BIN_EXE_scrobble-operator")).parent().unwrap();
     let ours = [plane.tools().folder(), operator].map(Path::to_path_buf);
     let path = std::env::var_os("PATH").unwrap_or_default();
     let path = std::env::join_paths(ours.into_iter().chain(std::env::split_paths(&path))).unwrap();

@@ -3,7 +3,6 @@
 
 use std::fmt;
 use std::fs;
-use std::path::Path;
 
 /// A fenced block.
 #[derive(Clone, Debug)]
@@ -49,7 +48,7 @@ pub fn pages() -> Vec<String> {
         let entries = fs::read_dir(super::root().join(name)).unwrap().map(|entry| entry.unwrap().path());
         let pages = entries.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
         let mut pages: Vec<String> =
-            pages.map(|path| format!("{name}/{}", Path::new(&path).file_name().unwrap().to_string_lossy())).collect();
+            pages.map(|path| format!("{name}/{}", path.file_name().unwrap().to_string_lossy())).collect();
         pages.sort();
         pages
     };

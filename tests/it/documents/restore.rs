@@ -236,7 +236,7 @@ async fn a_cluster_that_is_restored_doubles_no_play_and_gives_no_number_twice() 
     world.script.add_plays("bob", &many.collect::<Vec<_>>()).await.unwrap();
 
     let world = restored_world(world, &folder).await;
-    assert!(before.iter().all(|uid| uid.is_some()) && uids(&world).await != before, "other uids");
+    assert!(before.iter().all(Option::is_some) && uids(&world).await != before, "other uids");
     let own = own_secrets(&world).await;
     assert!(own.len() == 1 && own.iter().all(|name| name.starts_with("scrobble-operator-journal-")), "{own:?}");
     // Whoever comes first does not get somebody else's number.
