@@ -17,7 +17,7 @@ use crate::connect::{self, Connected, Destination, Outcome, Tools};
 use crate::domain::name::ObjectName;
 use crate::plan::sign_in::words;
 use crate::runtime;
-use crate::runtime::telemetry;
+use crate::runtime::telemetry::{self, LogFilter};
 
 /// Flags of `scrobble-operator connect`. Each has an environment variable, `SCROBBLE_OPERATOR_` and its name.
 #[derive(Debug, Args)]
@@ -60,7 +60,7 @@ pub struct ConnectArguments {
 
     /// What is logged: error, warn, info, debug or trace, or a filter such as `scrobble_operator=debug`
     #[arg(long, value_name = "FILTER", default_value = "warn", env = "SCROBBLE_OPERATOR_LOG_LEVEL")]
-    log_level: String,
+    log_level: LogFilter,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -73,7 +73,7 @@ enum OutputFormat {
 /// # Errors
 /// A message for people: what went wrong, and what to do.
 pub fn run(arguments: ConnectArguments) -> Result<(), String> {
-    telemetry::start(arguments.log_format.into(), &arguments.log_level);
+    telemetry::start(arguments.log_format.into(), &arguments.log_level, None).map_err(|error| chain(&error))?.finish();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| chain(&error))?;
     runtime.block_on(sign_in(arguments))
 }

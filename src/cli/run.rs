@@ -15,7 +15,7 @@ use crate::domain::name::ObjectName;
 use crate::runtime::clock::OperatorClock;
 use crate::runtime::leader::Election;
 use crate::runtime::probes::Contact;
-use crate::runtime::telemetry::{self, LogFormat};
+use crate::runtime::telemetry::{self, Endpoint, LogFilter, LogFormat, Traces};
 use crate::runtime::{self, Configuration};
 
 /// Flags of `scrobble-operator run`. Each has an environment variable, `SCROBBLE_OPERATOR_` and its name.
@@ -125,9 +125,13 @@ pub struct RunArguments {
     #[arg(long, value_enum, default_value_t = Format::Json, env = "SCROBBLE_OPERATOR_LOG_FORMAT")]
     log_format: Format,
 
-    /// What is logged: error, warn, info, debug or trace, or a filter such as `scrobble_operator=debug`
+    /// What is logged: error, warn, info, debug, trace or off, or a filter such as `scrobble_operator=debug`
     #[arg(long, value_name = "FILTER", default_value = "info", env = "SCROBBLE_OPERATOR_LOG_LEVEL")]
-    log_level: String,
+    log_level: LogFilter,
+
+    /// Where traces are sent: the base URL of a receiver of OTLP over HTTP, to which /v1/traces is added; absent: nowhere
+    #[arg(long, value_name = "URL", env = "SCROBBLE_OPERATOR_OTLP_ENDPOINT", hide_env_values = true)]
+    otlp_endpoint: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -154,11 +158,27 @@ fn duration(text: &str) -> Result<GoDuration, String> {
 /// # Errors
 /// A message for people: what went wrong, and the causes.
 pub fn run(arguments: RunArguments) -> Result<(), String> {
-    telemetry::start(arguments.log_format.into(), &arguments.log_level);
+    let (format, filter) = (arguments.log_format, arguments.log_level.clone());
+    let endpoint = otlp_endpoint(arguments.otlp_endpoint.as_deref())?;
     arm_failpoints()?;
     let configuration = configuration(arguments)?;
+    let traces = endpoint.map(|endpoint| Traces { endpoint, instance: configuration.election.holder.clone() });
+    let telemetry = telemetry::start(format.into(), &filter, traces.as_ref()).map_err(|error| chain(&error))?;
+    let ended = work(configuration);
+    // Everything that has a span has ended by now.
+    telemetry.finish();
+    ended
+}
+
+fn work(configuration: Configuration) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| chain(&error))?;
     runtime.block_on(runtime::run(configuration)).map_err(|error| chain(&error))
+}
+
+/// The receiver of traces. An empty variable is no receiver, as in OpenTelemetry's own.
+fn otlp_endpoint(text: Option<&str>) -> Result<Option<Endpoint>, String> {
+    let parsed = text.filter(|text| !text.is_empty()).map(str::parse::<Endpoint>).transpose();
+    parsed.map_err(|error| format!("--otlp-endpoint (SCROBBLE_OPERATOR_OTLP_ENDPOINT): {error}"))
 }
 
 fn configuration(arguments: RunArguments) -> Result<Configuration, String> {
@@ -183,6 +203,7 @@ fn configuration(arguments: RunArguments) -> Result<Configuration, String> {
         account_metrics_limit,
         log_format: _,
         log_level: _,
+        otlp_endpoint: _,
     } = arguments;
     let namespaces: Vec<String> = namespaces.into_iter().filter(|namespace| !namespace.is_empty()).collect();
     let lease_duration = real(&leader_elect_lease_duration);

@@ -78,6 +78,27 @@ impl Trouble {
         retry_after.map_or(Self::Status(status), |retry_after| Self::Busy { status, retry_after })
     }
 
+    /// One word of a closed set, for metrics and traces.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Timeout => "timeout",
+            Self::Unreachable => "unreachable",
+            Self::Cut => "cut",
+            Self::AddressRefused => "address_refused",
+            Self::UrlRefused(_) => "url_refused",
+            Self::Status(_) | Self::Busy { .. } => "status",
+            Self::Unreadable => "unreadable",
+            Self::TooLarge => "too_large",
+            Self::RateLimited => "rate_limited",
+            Self::DailyLimit => "daily_limit",
+            Self::OperationFailed => "operation_failed",
+            Self::TooNew => "too_new",
+            Self::SecondTaken => "second_taken",
+            Self::Code(_) => "code",
+            Self::Ignored(_) => "ignored",
+        }
+    }
+
     /// Whether the other side certainly did not act: nothing was sent.
     pub fn was_not_sent(&self) -> bool {
         matches!(self, Self::Unreachable | Self::AddressRefused | Self::UrlRefused(_))

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use futures::future::join_all;
+use tracing::Instrument as _;
 
 use super::context::Context;
 use super::exchange::{self, Exchange};
 use super::live::Live;
 use super::metrics::words::{Class, SpotifyEndpoint};
 use super::serve::serve;
-use super::{client, credentials, finalizer, journal, observe, refusal, token, upstream};
+use super::{client, credentials, finalizer, journal, observe, refusal, spans, token, upstream};
 use crate::api::v1alpha1::SpotifyAccount;
 use crate::domain::answer::ApiAnswer;
 use crate::plan::step::{RefreshOutcome, SecretTrouble};
@@ -179,17 +180,20 @@ async fn read(
     if is_held(ctx, account, observed, progress) {
         return;
     }
+    let span = spans::read();
     let answer = match access(live) {
         Some(token) => {
-            ask(ctx, account, observed, goes_on, || {
+            let asking = ask(ctx, account, observed, goes_on, || {
                 ctx.metrics
                     .spotify(SpotifyEndpoint::RecentlyPlayed)
                     .counted(ctx.spotify.recently_played(token), Class::of_answer)
-            })
-            .await
+            });
+            asking.instrument(span.clone()).await
         }
         None => ApiAnswer::Unauthorized,
     };
+    spans::has_read(&span, &answer);
+    drop(span);
     match answer {
         ApiAnswer::Found(_) => {
             let time = ctx.clock.now();

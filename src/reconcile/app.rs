@@ -79,7 +79,8 @@ pub(super) async fn tell_tried(ctx: &Context, app: &SpotifyApp, outcome: &notifi
     let settle =
         |app: &SpotifyApp, _: &Standing| notification::tried(app, outcome, ctx.clock.now()).status.unwrap_or_default();
     if let Err(error) = record(ctx, app, settle).await {
-        tracing::warn!(error = &error as &dyn std::error::Error, "what is known of the webhook is not written yet");
+        let (reason, error) = (error.metric_label(), &error as &dyn std::error::Error);
+        tracing::warn!(reason, error, "what is known of the webhook is not written yet");
     }
 }
 

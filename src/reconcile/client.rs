@@ -66,7 +66,8 @@ impl Admitted {
         if self.exchanging.note(outcome, self.evidence) {
             // The app's own pass makes up for a write that fails.
             if let Err(error) = app::tell_standing(ctx, &observed.app_name).await {
-                tracing::warn!(error = &error as &dyn std::error::Error, "what is known of the app is not written yet");
+                let (reason, error) = (error.metric_label(), &error as &dyn std::error::Error);
+                tracing::warn!(reason, error, "what is known of the app is not written yet");
             }
         }
     }

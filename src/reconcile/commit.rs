@@ -132,7 +132,7 @@ async fn store(ctx: &Context, commit: &Commit, new: &NewTokens) -> Result<Stored
                     continue;
                 }
                 // Better in the token Secret alone than nowhere.
-                Written::Refused(_) => tracing::warn!("the state Secret cannot be written"),
+                Written::Refused(_) => tracing::warn!(reason = "Forbidden", "the state Secret cannot be written"),
             }
         }
         match store.put_token().await {
@@ -159,7 +159,10 @@ async fn store(ctx: &Context, commit: &Commit, new: &NewTokens) -> Result<Stored
         }
     }
     if !store.is_state_stored() {
-        tracing::warn!("no state Secret: a refresh token that is put back will not be recognised");
+        tracing::warn!(
+            reason = "Forbidden",
+            "no state Secret: a refresh token that is put back will not be recognised"
+        );
     }
     Ok(store.stored())
 }
@@ -170,13 +173,19 @@ fn is_final(refused_since: &mut Option<Instant>) -> bool {
 }
 
 fn superseded() -> RefreshOutcome {
-    tracing::warn!("the token Secret holds another token by now: the new tokens of this exchange are dropped");
+    let reason = "Superseded";
+    tracing::warn!(reason, "the token Secret holds another token by now: the new tokens of this exchange are dropped");
     RefreshOutcome::Superseded
 }
 
 /// Waits that grow, for a commit that never gives up.
 async fn pause(wait: &mut Duration, what: &str, error: &ClusterError) {
-    tracing::warn!(error = error as &dyn std::error::Error, "new tokens are not stored yet in {what}; trying again");
+    let reason = error.reason();
+    tracing::warn!(
+        reason,
+        error = error as &dyn std::error::Error,
+        "new tokens are not stored yet in {what}; trying again"
+    );
     tokio::time::sleep(*wait).await;
     *wait = (*wait * 2).min(LONGEST_WAIT);
 }

@@ -11,13 +11,14 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::oneshot;
+use tracing::{Instrument as _, Span};
 
 use super::commit::{self, Commit};
 use super::context::Context;
 use super::in_flight::{Busy, Turn};
 use super::live::LiveToken;
 use super::metrics::words::{Class, SpotifyEndpoint};
-use super::{failpoint, panics, refusal, token};
+use super::{failpoint, panics, refusal, spans, token};
 use crate::adapters::kube::ClusterError;
 use crate::adapters::kube::secrets::SecretContent;
 use crate::adapters::spotify::{AppCredentials, EXCHANGE_DEADLINE};
@@ -83,14 +84,15 @@ pub(super) async fn refresh(ctx: &Arc<Context>, exchange: Exchange) -> Exchanged
     let (sender, receiver) = oneshot::channel();
     let task = Arc::clone(ctx);
     let work = async move {
-        let exchanged = Box::pin(panics::caught(claim_exchange_commit(&task, exchange, &turn))).await;
+        let exchanged = Box::pin(panics::caught(claim_exchange_commit(&task, exchange, &turn))).await.flatten();
         drop(turn);
-        if let Ok(Ok(exchanged)) = &exchanged {
+        if let Ok(exchanged) = &exchanged {
             task.metrics.refreshed(&exchanged.outcome);
+            spans::refreshed(&Span::current(), &exchanged.outcome);
         }
-        let _ = sender.send(exchanged.flatten());
+        let _ = sender.send(exchanged);
     };
-    tokio::spawn(tracing::Instrument::instrument(work, tracing::Span::current()));
+    tokio::spawn(work.instrument(spans::refresh()).instrument(Span::current()));
     match tokio::time::timeout(PATIENCE, receiver).await {
         Ok(Ok(Ok(exchanged))) => exchanged,
         // What was answered is stored by now; before that the claim stands, for Spotify may have acted.
@@ -118,7 +120,7 @@ async fn claim_exchange_commit(
         if let Some(until) = fenced_until(ctx, &exchange.secret_name(), &exchange.token.in_use) {
             return Ok(RefreshOutcome::Claimed { until }.into());
         }
-        match claim(ctx, &exchange).await {
+        match claim(ctx, &exchange).instrument(tracing::debug_span!("claim")).await {
             Ok(claimed) => break claimed,
             Err(RefreshOutcome::Conflict) if tries < CLAIM_TRIES => tries += 1,
             Err(RefreshOutcome::TokenSecret(trouble)) if refusal::is_news(&trouble, &exchange.account, started) => {
@@ -137,7 +139,8 @@ async fn claim_exchange_commit(
     }
     failpoint::reached("sending", &exchange.account).await;
     let refresh = ctx.spotify.refresh(&exchange.app, &exchange.token.in_use.refresh_token, claimed.send_before);
-    let answer = ctx.metrics.spotify(SpotifyEndpoint::Token).counted(refresh, Class::of_token_answer).await;
+    let asking = ctx.metrics.spotify(SpotifyEndpoint::Token).counted(refresh, Class::of_token_answer);
+    let answer = asking.instrument(tracing::debug_span!("exchange")).await;
     let answered = Instant::now();
     if !matches!(answer, TokenAnswer::Granted(_)) {
         failpoint::reached("exchanged", &exchange.account).await;
@@ -167,7 +170,7 @@ async fn stored(ctx: &Arc<Context>, turn: &Turn, commit: &Commit) -> Result<Exch
         let attempt = async {
             failpoint::reached("exchanged", &commit.exchange.account).await;
             turn.commits();
-            commit::commit(ctx, commit).await
+            commit::commit(ctx, commit).instrument(tracing::debug_span!("commit")).await
         };
         match (panics::caught(attempt).await, panicked.take()) {
             (Ok(exchanged), None) => return Ok(exchanged),
@@ -269,6 +272,7 @@ async fn release(ctx: &Context, exchange: &Exchange, claimed: &Claimed) {
     }
     let released = ctx.cluster.change_secret(&name, &claimed.secret.resource_version, &change).await;
     if let Err(error) = released {
-        tracing::warn!(error = &error as &dyn std::error::Error, "a claim on the token Secret could not be released");
+        let (reason, error) = (error.reason(), &error as &dyn std::error::Error);
+        tracing::warn!(reason, error, "a claim on the token Secret could not be released");
     }
 }

@@ -12,7 +12,7 @@ use super::context::Context;
 use super::live::Live;
 use super::metrics::words::Controller;
 use super::panics::{Place, caught};
-use super::{Action, Error, record};
+use super::{Action, Error, record, spans};
 use crate::adapters::kube::ClusterError;
 use crate::api::v1alpha1::SpotifyAccount;
 use crate::domain::name::ObjectName;
@@ -158,20 +158,34 @@ async fn backed_off<K: Resource<DynamicType = ()>>(
     if let Some(left) = ctx.faults.rest(kind, &name, metadata.generation) {
         return Ok(Action::requeue(left));
     }
+    let span = spans::pass_over(kind, &name);
+    Box::pin(spans::told(kind, &name, span, shown(kind, object, ctx, &name, pass))).await
+}
+
+/// Runs a pass; where it panics, that is shown on the object.
+async fn shown<K: Resource<DynamicType = ()>>(
+    kind: &'static str,
+    object: &DeserializeGuard<K>,
+    ctx: &Context,
+    name: &ObjectName,
+    pass: impl Future<Output = Result<Action, Error>>,
+) -> Result<Action, Error> {
+    let metadata = object.meta();
     let place = match contained(pass).await {
         Err(Error::Panicked { place, .. }) => place,
         ended => {
-            ctx.faults.over(kind, &name);
+            ctx.faults.over(kind, name);
             return ended;
         }
     };
-    let wait = ctx.faults.again(kind, &name, metadata.generation);
+    let wait = ctx.faults.again(kind, name, metadata.generation);
     let conditions = settle::faulty(metadata.generation, &place.to_string(), ctx.clock.now());
     if ctx.tenure.holds() {
-        match ctx.cluster.show_conditions::<K>(&name, &conditions, metadata.generation).await {
+        match ctx.cluster.show_conditions::<K>(name, &conditions, metadata.generation).await {
             Ok(()) | Err(ClusterError::NotFound { .. } | ClusterError::Conflict { .. }) => {}
             Err(error) => {
-                tracing::warn!(kind, object = %name, error = &error as &dyn std::error::Error, "a panic could not be shown");
+                let (reason, error) = (error.reason(), &error as &dyn std::error::Error);
+                tracing::warn!(kind, object = %name, reason, error, "a panic could not be shown");
             }
         }
     }

@@ -20,7 +20,8 @@ pub(super) async fn ensure(ctx: &Context, account: &SpotifyAccount, namespace: &
     match set(ctx, account, &name).await {
         Err(ClusterError::Conflict { .. }) => {}
         Err(error) => {
-            tracing::warn!(error = &error as &dyn std::error::Error, "the finalizer is not set yet");
+            let (reason, error) = (error.reason(), &error as &dyn std::error::Error);
+            tracing::warn!(reason, error, "the finalizer is not set yet");
             return None;
         }
         Ok(written) => return Some(written),
@@ -37,7 +38,7 @@ pub(super) async fn ensure(ctx: &Context, account: &SpotifyAccount, namespace: &
             Err(_) => break,
         }
     }
-    tracing::warn!("the finalizer is not set yet");
+    tracing::warn!(reason = "Conflict", "the finalizer is not set yet");
     None
 }
 

@@ -11,6 +11,7 @@ use super::context::Context;
 use super::live::{Live, LiveJournal};
 use crate::adapters::kube::ClusterError;
 use crate::adapters::kube::secrets::{DataChange, SecretContent};
+use crate::api::condition::Reason;
 use crate::api::secret::{JOURNAL_SECRET_PREFIX, SecretUse, USE_LABEL};
 use crate::api::v1alpha1::SpotifyAccount;
 use crate::domain::journal::Journal;
@@ -95,7 +96,8 @@ async fn set_aside(ctx: &Context, name: &ObjectName, content: &SecretContent) ->
     let change = DataChange::from([(free, Some(bytes.0.clone())), (JOURNAL, None)]);
     match ctx.cluster.change_secret(name, &content.resource_version, &change).await {
         Ok(content) => {
-            tracing::warn!(secret = %name, key = free, "the journal cannot be read by this version and was set aside");
+            let reason = Reason::JournalUnreadable.as_str();
+            tracing::warn!(secret = %name, key = free, reason, "the journal cannot be read by this version and was set aside");
             Ok(content)
         }
         Err(error) => Err(refused(name, &error).unwrap_or(SecretTrouble::Cluster)),

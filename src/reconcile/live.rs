@@ -87,6 +87,8 @@ pub struct Unwritten {
 /// What this process remembers of one account.
 #[derive(Default)]
 pub struct Live {
+    /// The pass that is at it, or was last, as log lines name it.
+    pub reconcile_id: String,
     /// The account as last written by this process.
     pub written: Option<Arc<SpotifyAccount>>,
     /// The status that passes have come to since.

@@ -33,6 +33,7 @@ pub mod seats;
 pub mod secret_access;
 mod serve;
 pub mod services;
+mod spans;
 pub mod standings;
 mod status;
 mod store;
@@ -51,7 +52,6 @@ use jiff::SignedDuration;
 use kube::core::DeserializeGuard;
 pub use kube::runtime::controller::Action;
 use kube::{Resource, ResourceExt as _};
-use tracing::Instrument as _;
 
 use crate::adapters::kube::ClusterError;
 use crate::api::v1alpha1::SpotifyAccount;
@@ -125,7 +125,8 @@ pub async fn reconcile_account(
 ) -> Result<Action, Error> {
     let namespace = guarded.meta().namespace.clone().unwrap_or_default();
     let name = ObjectName::new(namespace, guarded.name_any());
-    let span = tracing::info_span!("reconcile", account = %name, reconcile_id = %short_id());
+    let id = spans::new_id();
+    let span = spans::pass_over_account(&name, &id);
     let mut counted = ctx.metrics.passes.waits(Controller::SpotifyAccount);
     let pass = async {
         let account = match &guarded.0 {
@@ -140,13 +141,14 @@ pub async fn reconcile_account(
         let Some(_turn) = ctx.turns.take(party(account, &name)).await else { return Ok(None) };
         counted.begins();
         let account = Arc::new(account.clone());
-        let ended = Box::pin(fault::contained(pass(&account, &name, &ctx))).await;
+        let ended = Box::pin(fault::contained(pass(&account, &name, &ctx, id))).await;
         match ended {
             Ok(wait) => Ok(wait),
             Err(error) => Err(Box::pin(fault::tell(&ctx, &account, &name, error)).await),
         }
     };
-    let wait: Result<Option<Duration>, Error> = Box::pin(pass.instrument(span)).await;
+    let wait: Result<Option<Duration>, Error> =
+        Box::pin(spans::told(Controller::SpotifyAccount.kind(), &name, span, pass)).await;
     let ended = wait.map(|wait| wait.map_or_else(Action::await_change, Action::requeue));
     counted.ended(&ended);
     ended
@@ -169,12 +171,13 @@ pub fn after_error<K: Resource>(_object: Arc<K>, error: &Error, _ctx: Arc<Contex
     Action::requeue(wait)
 }
 
-fn short_id() -> String {
-    crate::domain::digest::hexadecimal(&rand::random::<[u8; 4]>())
-}
-
 /// Answers when to look again, in real time.
-async fn pass(watched: &Arc<SpotifyAccount>, name: &ObjectName, ctx: &Arc<Context>) -> Result<Option<Duration>, Error> {
+async fn pass(
+    watched: &Arc<SpotifyAccount>,
+    name: &ObjectName,
+    ctx: &Arc<Context>,
+    id: String,
+) -> Result<Option<Duration>, Error> {
     let uid = watched.metadata.uid.clone().unwrap_or_default();
     if watched.metadata.deletion_timestamp.is_some() {
         ctx.live.forget(&uid);
@@ -184,6 +187,7 @@ async fn pass(watched: &Arc<SpotifyAccount>, name: &ObjectName, ctx: &Arc<Contex
     let live = ctx.live.of(&uid);
     let mut live = live.lock().await;
     let live = &mut *live;
+    live.reconcile_id = id;
     let started = Instant::now();
     let (newest, mut stored) = live.newest(watched);
     let mut account = Arc::new(newest);
@@ -254,7 +258,7 @@ async fn pass(watched: &Arc<SpotifyAccount>, name: &ObjectName, ctx: &Arc<Contex
     live.held_until = progress.held_until;
     let settled = settle_and_record(ctx, live, &mut account, &mut stored, name, &elders, &progress).await?;
     keep_waiting_plays(live, &progress, settled.plays_wait);
-    log(&settled);
+    spans::settled(&settled.status);
     live.contended = if settled.contended { live.contended.saturating_add(1) } else { 0 };
     Ok(Some(match (live.contended, &progress.refresh) {
         (0, _) => ctx.clock.timer(asks_again.map_or(settled.requeue, |wait| wait.min(settled.requeue))),
@@ -285,6 +289,7 @@ async fn settle_and_record(
     // What waits is stored before the status counts on it, and what targets have goes after it.
     let mut observed = observe::observe(account, &name.namespace, ctx, live, elders);
     let settled = plan::settle(account, &observed, progress, now);
+    log(&settled);
     if let Some(keeping) = &settled.keeping {
         journal::store(ctx, account, &name.namespace, live, &keeping.before).await?;
         failpoint::reached("journaled", account).await;
@@ -326,7 +331,7 @@ fn keep_waiting_plays(live: &mut live::Live, progress: &Progress, plays_wait: bo
 
 /// One line for each failure, where it is handled.
 fn log(settled: &plan::Settled) {
-    for announcement in settled.announcements.iter().filter(|announcement| announcement.warning) {
-        tracing::warn!(reason = announcement.reason, "{}", announcement.note);
+    for line in &settled.lines {
+        tracing::warn!(reason = line.reason, "{}", line.note);
     }
 }

@@ -12,7 +12,8 @@ use tracing::Instrument as _;
 
 use super::context::Context;
 use super::metrics::Calls;
-use super::{app, secret_access};
+use super::{app, secret_access, spans};
+use crate::adapters::http::trace_context::Origin;
 use crate::adapters::notification;
 use crate::api::secret::SecretUse;
 use crate::api::v1alpha1::SpotifyApp;
@@ -29,10 +30,17 @@ const LANES: usize = 4;
 /// What was counted before the process was asked to stop still gets this long to arrive.
 const LAST_CALL: Duration = Duration::from_secs(5);
 
+/// A notice, and the pass that has counted it.
+struct Counted {
+    notice: Notice,
+    reconcile_id: String,
+    origin: Origin,
+}
+
 /// Takes notices up.
 pub struct Notifications {
-    sender: mpsc::Sender<Notice>,
-    receiver: Mutex<Option<mpsc::Receiver<Notice>>>,
+    sender: mpsc::Sender<Counted>,
+    receiver: Mutex<Option<mpsc::Receiver<Counted>>>,
 }
 
 impl Default for Notifications {
@@ -44,10 +52,12 @@ impl Default for Notifications {
 
 impl Notifications {
     /// Has a notice sent. Never waits.
-    pub(super) fn send(&self, notice: Notice) {
-        if let Err(error) = self.sender.try_send(notice) {
-            let notice = error.into_inner();
-            tracing::warn!(account = %notice.account, number = notice.number, "too many notices wait: one is dropped");
+    pub(super) fn send(&self, notice: Notice, reconcile_id: &str) {
+        let counted = Counted { notice, reconcile_id: reconcile_id.to_owned(), origin: Origin::current() };
+        if let Err(error) = self.sender.try_send(counted) {
+            let notice = error.into_inner().notice;
+            let (number, reason) = (notice.number, &notice.reason);
+            tracing::warn!(account = %notice.account, number, reason, "too many notices wait: one is dropped");
         }
     }
 }
@@ -58,9 +68,10 @@ pub async fn run(ctx: Arc<Context>, stop: CancellationToken) {
     let Some(mut receiver) = receiver else { return };
     let mut lanes: HashMap<ObjectName, Arc<Semaphore>> = HashMap::new();
     let mut under_way = JoinSet::new();
-    let mut begin = |notice: Notice, under_way: &mut JoinSet<()>| {
+    let mut begin = |counted: Counted, under_way: &mut JoinSet<()>| {
+        let Counted { notice, reconcile_id, origin } = counted;
         let lane = lanes.entry(notice.app.clone()).or_insert_with(|| Arc::new(Semaphore::new(LANES)));
-        let span = tracing::info_span!("notify", account = %notice.account, app = %notice.app, number = notice.number);
+        let span = spans::notify(&notice, &reconcile_id, &origin);
         under_way.spawn(deliver(Arc::clone(&ctx), notice, Arc::clone(lane), stop.clone()).instrument(span));
     };
     loop {
@@ -75,7 +86,7 @@ pub async fn run(ctx: Arc<Context>, stop: CancellationToken) {
     }
     let all = async { while under_way.join_next().await.is_some() {} };
     if tokio::time::timeout(LAST_CALL, all).await.is_err() {
-        tracing::warn!("some notices did not arrive before the end");
+        tracing::warn!(reason = "stopped", "some notices did not arrive before the end");
     }
 }
 
@@ -138,13 +149,15 @@ async fn is_still_needed(ctx: &Context, notice: &Notice) -> bool {
 fn log(outcome: &Outcome) {
     match outcome {
         Outcome::Answered(NoticeAnswer::Taken) => tracing::info!("the notification webhook has taken a notice"),
-        Outcome::Answered(NoticeAnswer::Gone) => tracing::warn!("the notification webhook wants no more notices"),
+        Outcome::Answered(NoticeAnswer::Gone) => {
+            tracing::warn!(reason = "gone", "the notification webhook wants no more notices");
+        }
         Outcome::Answered(NoticeAnswer::Refused(status)) => {
-            tracing::warn!(status, "the notification webhook refuses a notice");
+            tracing::warn!(reason = "refused", status, "the notification webhook refuses a notice");
         }
         Outcome::Answered(NoticeAnswer::NotNow { trouble, .. }) => {
-            tracing::warn!(%trouble, "the notification webhook gives no usable answer");
+            tracing::warn!(reason = trouble.word(), %trouble, "the notification webhook gives no usable answer");
         }
-        Outcome::NoKey(_) => tracing::warn!("there is no key to sign a notice with"),
+        Outcome::NoKey(_) => tracing::warn!(reason = "no_key", "there is no key to sign a notice with"),
     }
 }

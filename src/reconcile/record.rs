@@ -33,7 +33,7 @@ pub(super) async fn record(
     settle: impl Fn(&SpotifyAccount) -> Settled,
 ) -> Result<Settled, Error> {
     announce(ctx, account, std::mem::take(&mut live.unsaid)).await;
-    notify(ctx, account, live.unsent.take()).await;
+    notify(ctx, account, &live.reconcile_id, live.unsent.take()).await;
     for _ in 0..TRIES {
         let settled = settle(account);
         let owed = live.unwritten.as_ref().is_some_and(|unwritten| unwritten.owed);
@@ -54,7 +54,7 @@ pub(super) async fn record(
                     keep(live, account, stored, written);
                 }
                 announce(ctx, account, announcements).await;
-                notify(ctx, account, notice).await;
+                notify(ctx, account, &live.reconcile_id, notice).await;
                 return Ok(settled);
             }
             Err(ClusterError::NotFound { .. }) => return Ok(settled),
@@ -103,10 +103,10 @@ fn notice(live: &mut Live, settled: &Settled) -> Option<Notice> {
 }
 
 /// The notice is counted now: whatever happens to this process, none will send it again.
-async fn notify(ctx: &Context, account: &SpotifyAccount, notice: Option<Notice>) {
+async fn notify(ctx: &Context, account: &SpotifyAccount, reconcile_id: &str, notice: Option<Notice>) {
     if let Some(notice) = notice {
         failpoint::reached("counted", account).await;
-        ctx.notifications.send(notice);
+        ctx.notifications.send(notice, reconcile_id);
     }
 }
 

@@ -2,10 +2,11 @@
 
 use futures::future::{BoxFuture, FutureExt as _};
 use futures::stream::{FuturesUnordered, StreamExt as _};
+use tracing::Instrument as _;
 
 use super::context::Context;
 use super::live::Live;
-use super::{act, deliver, maloja};
+use super::{act, deliver, maloja, spans};
 use crate::api::v1alpha1::SpotifyAccount;
 use crate::domain::answer::Delivery;
 use crate::plan::step::TargetProgress;
@@ -74,11 +75,15 @@ fn begin<'a>(
     step: Step,
 ) -> Option<BoxFuture<'a, (String, Answer)>> {
     let entry = step.served()?.to_owned();
+    let place_entry = entry.clone();
     let place = deliver::place(observed, live, listener, account, &entry);
     let answer = async move {
         match (step, place) {
             (Step::Deliver { batches, .. }, Some(place)) => {
-                Answer::Delivered(deliver::deliver(ctx, place, batches).await)
+                let span = spans::deliver(&place_entry, place.target, &batches);
+                let done = deliver::deliver(ctx, place, batches).instrument(span.clone()).await;
+                spans::delivered(&span, &done);
+                Answer::Delivered(done)
             }
             (Step::Deliver { batches, .. }, None) => Answer::Delivered(deliver::unmade(batches)),
             (Step::Survey { plays, .. }, Some(place)) => {

@@ -196,7 +196,8 @@ impl Calling<'_> {
         }
         // The target's own pass makes up for a write that fails.
         if let Err(error) = target::tell_standing(self.ctx, &name(self.target)).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "what is known of the target is not written yet");
+            let (reason, error) = (error.metric_label(), &error as &dyn std::error::Error);
+            tracing::warn!(reason, error, "what is known of the target is not written yet");
         }
     }
 

@@ -137,7 +137,8 @@ async fn note(ctx: &Context, account: &SpotifyAccount, observed: &Observed, sign
         // Before anybody goes on: a process that ends in a moment forgets nothing. The app's own pass makes up for a
         // write that fails.
         if let Err(error) = app::tell_standing(ctx, &app::name(&app)).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "what is known of the app is not written yet");
+            let (reason, error) = (error.metric_label(), &error as &dyn std::error::Error);
+            tracing::warn!(reason, error, "what is known of the app is not written yet");
         }
         ctx.clients.tell_limit(&app);
     }

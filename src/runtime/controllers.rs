@@ -271,7 +271,7 @@ fn run_plans(
     drain(passes, "ScrobblePlan", |_| ())
 }
 
-/// Runs a controller to its end and logs what it could not do, each failure once.
+/// Runs a controller to its end and logs what it could not do; what a pass could not do, it has logged itself.
 fn drain<K>(
     passes: impl Stream<
         Item = Result<(ObjectRef<K>, kube::runtime::controller::Action), ControllerError<Error, watcher::Error>>,
@@ -286,14 +286,9 @@ where
     passes
         .for_each(move |ended| {
             match ended {
-                Ok(_) => {}
+                // A pass that failed has said so itself, with its id.
+                Ok(_) | Err(ControllerError::ReconcilerFailed(..)) => {}
                 Err(ControllerError::ObjectNotFound(reference)) => gone(reference.extra.uid),
-                Err(ControllerError::ReconcilerFailed(error, reference)) => tracing::error!(
-                    kind,
-                    object = format!("{}/{}", reference.namespace.unwrap_or_default(), reference.name),
-                    error = &error as &dyn std::error::Error,
-                    "a pass failed"
-                ),
                 Err(error) => tracing::warn!(kind, error = &error as &dyn std::error::Error, "the watch failed"),
             }
             std::future::ready(())

@@ -14,6 +14,7 @@ use kube::runtime::reflector::{Lookup, Store};
 
 use super::RunError;
 use super::stores::StoreCatalogue;
+use crate::adapters::kube::SpanLayer;
 use crate::adapters::kube::requests::WitnessLayer;
 use crate::reconcile::context::Context;
 use crate::reconcile::metrics::store::Seen;
@@ -26,14 +27,15 @@ pub(super) const BUILD: Build = Build {
     rustc: env!("SCROBBLE_OPERATOR_RUSTC"),
 };
 
-/// A client whose requests are counted.
+/// A client whose requests are counted and have spans.
 ///
 /// # Errors
 /// [`RunError::Cluster`].
 pub(super) fn client(configuration: kube::Config, metrics: &Metrics) -> Result<kube::Client, RunError> {
+    let spans = SpanLayer::of(&configuration);
     let layer = WitnessLayer::new(Arc::<ApiCalls>::clone(&metrics.api));
     let builder = ClientBuilder::try_from(configuration).map_err(|error| RunError::Cluster(Box::new(error)))?;
-    Ok(builder.with_layer(&layer).build())
+    Ok(builder.with_layer(&layer).with_layer(&spans).build())
 }
 
 /// What a scrape reads.

@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::adapters::http::{AllowedRanges, GuardedClient, build_open_client};
-use crate::adapters::kube::Cluster;
+use crate::adapters::kube::{Cluster, build_client};
 use crate::adapters::spotify::Spotify;
 use crate::plan::observed::Duty;
 use crate::plan::readiness::Stage;
@@ -327,7 +327,7 @@ fn stop_on_signal(stop: CancellationToken) -> Result<(), RunError> {
 /// [`RunError::Cluster`].
 pub async fn client(kubeconfig: Option<&std::path::Path>, context: Option<&str>) -> Result<Client, RunError> {
     let configuration = kube_configuration(kubeconfig, context).await?;
-    Client::try_from(configuration).map_err(|error| RunError::Cluster(Box::new(error)))
+    build_client(configuration).map_err(|error| RunError::Cluster(Box::new(error)))
 }
 
 /// How the cluster is reached, as [`client`] takes it.

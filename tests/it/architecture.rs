@@ -69,6 +69,29 @@ fn types_of_targets_are_told_apart_in_the_api_and_their_adapters_alone() {
     assert_eq!(found, known, "adding a type must not touch other files than its own");
 }
 
+/// Whoever reads a line finds out why without the source.
+#[test]
+fn every_line_of_a_pass_that_warns_names_a_reason() {
+    let mut sources = Vec::new();
+    files(&root().join("src/reconcile"), &mut sources);
+    let mut found = Vec::new();
+    let mut lines = 0;
+    for path in sources {
+        let source = fs::read_to_string(&path).unwrap();
+        for level in ["tracing::warn!(", "tracing::error!("] {
+            for said in source.split(level).skip(1) {
+                lines += 1;
+                let said = said.split(';').next().unwrap_or_default();
+                if !said.contains("reason") {
+                    found.push(format!("{}: {level}{said}", relative(&path)));
+                }
+            }
+        }
+    }
+    assert!(lines > 10, "there are lines to look at");
+    assert!(found.is_empty(), "without a reason:\n{}", found.join("\n"));
+}
+
 #[test]
 fn every_layer_has_sources() {
     for layer in rules::folders() {

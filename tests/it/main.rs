@@ -32,4 +32,5 @@ mod plans;
 mod secrecy;
 mod snapshots;
 mod soak;
+mod traces;
 mod world;

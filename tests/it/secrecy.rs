@@ -21,10 +21,10 @@ const BODY: &str = "planted-upstream-body";
 
 /// Secrets by what they are, in all the forms in which one could slip out.
 #[derive(Default)]
-struct Planted(Vec<(String, String)>);
+pub struct Planted(Vec<(String, String)>);
 
 impl Planted {
-    fn plant(&mut self, what: &str, value: &str) {
+    pub fn plant(&mut self, what: &str, value: &str) {
         let forms = [
             value.to_owned(),
             base64::engine::general_purpose::STANDARD.encode(value),
@@ -38,7 +38,7 @@ impl Planted {
     }
 
     /// Plants every value of every Secret as it is now.
-    async fn plant_secrets(&mut self, world: &World) {
+    pub async fn plant_secrets(&mut self, world: &World) {
         // The journal holds plays, compressed.
         const HARMLESS: [&str; 6] = ["expires-at", "scope", "flow", "authorized-at", "replaced", "journal"];
         for secret in world.secrets().list(&ListParams::default().labels("scrobble-operator.io/use")).await.unwrap() {
@@ -51,7 +51,7 @@ impl Planted {
         }
     }
 
-    fn assert_absent(&self, place: &str, text: &str) {
+    pub fn assert_absent(&self, place: &str, text: &str) {
         for (what, form) in &self.0 {
             if let Some(found) = text.find(form.as_str()) {
                 let line = text[..found].lines().count();

@@ -6,6 +6,10 @@ mod private_addresses;
 mod request;
 mod retry_after;
 pub mod signature;
+pub mod span;
+pub mod trace_context;
+#[cfg(test)]
+pub(crate) mod traced;
 
 pub use address::AllowedRanges;
 pub use request::{ANSWER_BYTES, Answer, GuardedClient, LISTING_BYTES, PAGE_BYTES, Witness, build_open_client, send};

@@ -10,9 +10,11 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 use reqwest::dns::Resolve;
 use reqwest::{Client, Method, Request, RequestBuilder, redirect};
+use tracing::Instrument as _;
 use url::{Host, Url};
 
 use super::address::{AllowedRanges, Guard, GuardedResolver, Refused, Security, SystemNames};
+use super::span;
 use crate::domain::answer::Trouble;
 
 /// The most bytes that are read of an answer that tells how a request went, or holds tokens: a few KiB are usual.
@@ -67,7 +69,12 @@ fn builder() -> reqwest::ClientBuilder {
 /// Sends a request and reads its answer, at most `most` bytes of body, all within the deadline. What was wrong is told
 /// without URL or body.
 pub async fn send(client: &Client, request: Request, deadline: Duration, most: usize) -> Result<Answer, Trouble> {
-    tokio::time::timeout(deadline, exchange(client, request, most)).await.unwrap_or(Err(Trouble::Timeout))
+    let mut request = request;
+    let span = span::begin(&mut request);
+    let exchanged = tokio::time::timeout(deadline, exchange(client, request, most)).instrument(span.clone());
+    let answer = exchanged.await.unwrap_or(Err(Trouble::Timeout));
+    span::end(&span, &answer);
+    answer
 }
 
 async fn exchange(client: &Client, request: Request, most: usize) -> Result<Answer, Trouble> {

@@ -5,6 +5,7 @@ use http::header::CONTENT_TYPE;
 use reqwest::RequestBuilder;
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::trace_context;
 use crate::domain::digest::{hexadecimal, message_authentication_code};
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -12,7 +13,7 @@ const TIMESTAMP: &str = "scrobble-operator-timestamp";
 const SIGNATURE: &str = "scrobble-operator-signature";
 
 /// A request with a JSON body, its idempotency key and, where there is a signing key, the signature over `timestamp` (Unix
-/// seconds) and body.
+/// seconds) and body. The trace that it belongs to is told beside them: a repeat may be of another one.
 pub fn complete(
     request: RequestBuilder,
     id: &str,
@@ -20,7 +21,7 @@ pub fn complete(
     timestamp: i64,
     body: String,
 ) -> RequestBuilder {
-    let request = request.header(CONTENT_TYPE, "application/json").header(IDEMPOTENCY_KEY, id);
+    let request = trace_context::told(request).header(CONTENT_TYPE, "application/json").header(IDEMPOTENCY_KEY, id);
     let request = match signing_key {
         None => request,
         Some(key) => {

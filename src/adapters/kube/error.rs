@@ -47,6 +47,18 @@ pub enum ClusterError {
 }
 
 impl ClusterError {
+    /// One word, for logs.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::NotFound { .. } => "NotFound",
+            Self::Conflict { .. } => "Conflict",
+            Self::Forbidden { .. } => "Forbidden",
+            Self::Invalid { .. } => "Invalid",
+            Self::Timeout { .. } => "Timeout",
+            Self::Unavailable { .. } => "Unavailable",
+        }
+    }
+
     pub(super) fn from_kube(action: &'static str, source: kube::Error) -> Self {
         match &source {
             kube::Error::Api(status) if status.is_not_found() => Self::NotFound { action },

@@ -1,5 +1,6 @@
 //! The cluster: Secrets by name, status, finalizers, Events, Leases, and which kinds there are.
 
+mod client;
 mod error;
 pub mod events;
 pub mod finalizer;
@@ -14,6 +15,7 @@ mod testing;
 
 use std::time::Duration;
 
+pub use client::{SpanLayer, build_client};
 pub use error::ClusterError;
 
 /// The name under which every field is written.

@@ -18,7 +18,7 @@ pub(super) async fn server(answer: ResponseTemplate) -> MockServer {
 pub(super) fn cluster(server: &MockServer) -> Cluster {
     rustls::crypto::ring::default_provider().install_default().ok();
     let configuration = kube::Config::new(server.uri().parse().unwrap());
-    Cluster::new(kube::Client::try_from(configuration).unwrap(), "tests".to_owned())
+    Cluster::new(super::build_client(configuration).unwrap(), "tests".to_owned())
 }
 
 /// The object that every test is about.

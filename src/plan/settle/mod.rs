@@ -6,6 +6,7 @@ mod books;
 mod conditions;
 pub(super) mod expiry;
 mod failures;
+mod lines;
 mod panicked;
 mod passed_over;
 mod targets;
@@ -47,6 +48,8 @@ pub struct Settled {
     pub worth_writing: bool,
     /// The Events to publish once the status is written.
     pub announcements: Vec<Announcement>,
+    /// What the log says: each failure once.
+    pub lines: Vec<Announcement>,
     /// What to tell the app's notification webhook once the status is written.
     pub notice: Option<Notice>,
     /// When to look again, from now.
@@ -66,6 +69,7 @@ impl Settled {
             status,
             worth_writing: true,
             announcements: Vec::new(),
+            lines: Vec::new(),
             notice: None,
             requeue: SignedDuration::ZERO,
             contended: false,
@@ -142,6 +146,7 @@ pub fn settle(account: &SpotifyAccount, observed: &Observed, progress: &Progress
     if account.spec.suspend && schedule::requested(account).is_some() {
         announcements.push(announcements::refused_while_suspended());
     }
+    let lines = lines::of(&before, &status, &verdict, &announcements);
     let unknown = progress.page.is_some() && delivery::journal(&observed).is_none();
     let plays_wait = unknown || status.targets.iter().any(|target| target.pending > 0);
     let contended = matches!(
@@ -160,7 +165,7 @@ pub fn settle(account: &SpotifyAccount, observed: &Observed, progress: &Progress
         (Some(RefreshOutcome::ClientAsked), _) => client::TELLING,
         _ => requeue(&settled, &observed, now),
     };
-    Settled { status, worth_writing, announcements, notice, requeue, contended, plays_wait, keeping }
+    Settled { status, worth_writing, announcements, lines, notice, requeue, contended, plays_wait, keeping }
 }
 
 /// The status of an account on its first visit, before anything is known.

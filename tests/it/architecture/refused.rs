@@ -50,6 +50,8 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("src/connect/mod.rs", "use crate::runtime::clock;", "connect may not use runtime"),
     ("src/connect/mod.rs", "use crate::cli::Flags;", "connect may not use cli"),
     ("src/connect/mod.rs", "use reqwest::Client;", "connect may not use reqwest"),
+    ("src/plan/mod.rs", "use opentelemetry::Context;", "plan may not use opentelemetry"),
+    ("src/reconcile/spans.rs", "use tracing_opentelemetry::layer;", "reconcile may not use tracing_opentelemetry"),
     ("src/connect/mod.rs", "use std::env;", "only cli/ may read the environment"),
     ("src/main.rs", "use scrobble_operator::adapters::http;", "main may not use adapters"),
     ("src/bin/kubectl-scrobble.rs", "fn main() { scrobble_operator::plan::go() }", "main may not use plan"),

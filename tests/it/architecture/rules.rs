@@ -40,6 +40,8 @@ const EFFECTS: &[&[&str]] = &[
     &["kube_client"],
     &["kube_runtime"],
     &["oauth2"],
+    &["opentelemetry"],
+    &["opentelemetry_sdk"],
     &["rand"],
     &["reqwest"],
     &["std", "fs"],
@@ -50,6 +52,17 @@ const EFFECTS: &[&[&str]] = &[
     &["tokio"],
     &["tokio_util"],
     &["tracing"],
+    &["tracing_opentelemetry"],
+    &["tracing_subscriber"],
+];
+
+/// What a driver may not contain. It has spans; how they reach others is for the adapters of HTTP and the runtime.
+const OF_ADAPTERS: &[&[&str]] = &[
+    &["reqwest"],
+    &["crate", "adapters", "spotify", "model"],
+    &["opentelemetry"],
+    &["opentelemetry_sdk"],
+    &["tracing_opentelemetry"],
     &["tracing_subscriber"],
 ];
 
@@ -69,14 +82,14 @@ const LAYERS: [Layer; 9] = [
     Layer {
         name: "reconcile",
         uses: &["api", "domain", "plan", "adapters", "reconcile"],
-        refuses: &[&["reqwest"], &["crate", "adapters", "spotify", "model"]],
+        refuses: OF_ADAPTERS,
         pure: false,
     },
     // A driver as well, of one authorization. It reads Secrets and the clock the way that passes do.
     Layer {
         name: "connect",
         uses: &["api", "domain", "plan", "adapters", "reconcile", "connect"],
-        refuses: &[&["reqwest"], &["crate", "adapters", "spotify", "model"]],
+        refuses: OF_ADAPTERS,
         pure: false,
     },
     Layer { name: "runtime", uses: EVERYTHING, refuses: &[], pure: false },

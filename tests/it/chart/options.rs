@@ -193,7 +193,12 @@ async fn the_container_is_as_told() {
         container["env"].as_array().unwrap().iter().map(|variable| variable["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["POD_NAMESPACE", "HTTPS_PROXY", "NODE"]);
     let arguments = container["args"].as_array().unwrap();
-    for argument in ["--log-level=scrobble_operator=debug", "--minimum-interval=10m", "--concurrency=64"] {
+    for argument in [
+        "--log-level=scrobble_operator=debug",
+        "--otlp-endpoint=http://collector.monitoring:4318",
+        "--minimum-interval=10m",
+        "--concurrency=64",
+    ] {
         assert!(arguments.contains(&json!(argument)), "{argument} in {arguments:?}");
     }
     assert_eq!(container["resources"]["limits"], json!({"memory": "512Mi"}));
