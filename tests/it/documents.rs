@@ -126,8 +126,7 @@ fn broken(path: &Path, text: &str) -> Vec<String> {
 fn links_between_documents_lead_somewhere() {
     let pages = documents();
     assert!(pages.len() > 20, "{pages:#?}");
-    let found: Vec<String> =
-        pages.iter().flat_map(|path| broken(path, &fs::read_to_string(path).unwrap())).collect();
+    let found: Vec<String> = pages.iter().flat_map(|path| broken(path, &fs::read_to_string(path).unwrap())).collect();
     assert!(found.is_empty(), "{found:#?}");
 }
 

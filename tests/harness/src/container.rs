@@ -77,11 +77,8 @@ impl Container {
         let folder = Folder::create("container")?;
         folder.make("root")?;
         folder.make("pod/etc")?;
-        let ways: &[Way] = if rustix::process::geteuid().is_root() {
-            &[Way::Root, Way::UserNamespace]
-        } else {
-            &[Way::UserNamespace]
-        };
+        let ways: &[Way] =
+            if rustix::process::geteuid().is_root() { &[Way::Root, Way::UserNamespace] } else { &[Way::UserNamespace] };
         let mut container = Self {
             image: image.to_path_buf(),
             user,
@@ -108,7 +105,8 @@ impl Container {
     fn try_out(&self) -> Result<(), String> {
         let mut command = self.command(&[]);
         scrub_environment(&mut command);
-        let output = command.arg("version").stdin(Stdio::null()).output().map_err(|error| format!("unshare: {error}"))?;
+        let output =
+            command.arg("version").stdin(Stdio::null()).output().map_err(|error| format!("unshare: {error}"))?;
         if output.status.success() {
             return Ok(());
         }
@@ -235,7 +233,8 @@ impl Confinement {
         };
         let sets = ["CapInh", "CapPrm", "CapEff", "CapAmb"].map(|set| fields(set).concat());
         // The last mount over `/` is the one that is seen.
-        let root = mounts.lines().rev().map(|line| line.split(' ').collect::<Vec<_>>()).find(|line| line.get(4) == Some(&"/"));
+        let root =
+            mounts.lines().rev().map(|line| line.split(' ').collect::<Vec<_>>()).find(|line| line.get(4) == Some(&"/"));
         let options = root.and_then(|line| line.get(5).copied()).unwrap_or_default();
         Ok(Self {
             user: within(&users, &fields("Uid")),

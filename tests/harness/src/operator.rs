@@ -148,7 +148,8 @@ impl Operator {
     fn spawn(&self, folder: &Folder) -> Result<(u16, Process), Error> {
         let port = self.http_port.map_or_else(free_port, Ok)?;
         let program = || Command::new(&self.binary);
-        let mut command = self.container.as_ref().map_or_else(program, |container| container.command(&self.environment));
+        let mut command =
+            self.container.as_ref().map_or_else(program, |container| container.command(&self.environment));
         scrub_environment(&mut command);
         command.env_remove("RUST_LOG").current_dir(folder.path());
         command.arg("run").arg(format!("--http-addr=127.0.0.1:{port}")).args(&self.arguments);

@@ -99,9 +99,7 @@ fn its_compiler_is_the_repositorys() {
 #[test]
 fn it_says_what_it_is_by_the_labels_of_oci() {
     let labels = Dockerfile::read().only("LABEL").to_owned();
-    for label in
-        ["title", "description", "version", "revision", "created", "source", "documentation", "licenses"]
-    {
+    for label in ["title", "description", "version", "revision", "created", "source", "documentation", "licenses"] {
         assert_eq!(labels.matches(&format!("org.opencontainers.image.{label}=\"")).count(), 1, "{label}");
     }
     let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
@@ -112,7 +110,9 @@ fn it_says_what_it_is_by_the_labels_of_oci() {
 
 #[test]
 fn instructions_are_read_as_an_engine_reads_them() {
-    let read = Dockerfile::parse("# A.\nARG ONE=1\nFROM a AS b\nrun one \\\n    # not this\n    two\n\nFROM scratch\nUSER 1:2\n");
+    let read = Dockerfile::parse(
+        "# A.\nARG ONE=1\nFROM a AS b\nrun one \\\n    # not this\n    two\n\nFROM scratch\nUSER 1:2\n",
+    );
     assert_eq!(read.head[0].arguments, "ONE=1");
     assert_eq!((read.stages.len(), read.stages[0][1].name.as_str()), (2, "RUN"));
     assert_eq!(read.stages[0][1].arguments, "one two");

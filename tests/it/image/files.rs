@@ -104,7 +104,8 @@ fn the_build_sees_all_that_it_needs_and_no_more() {
     let output = cargo.current_dir(copied.path()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let targets = metadata["packages"].as_array().unwrap().iter().flat_map(|package| package["targets"].as_array().unwrap());
+    let targets =
+        metadata["packages"].as_array().unwrap().iter().flat_map(|package| package["targets"].as_array().unwrap());
     for target in targets {
         let path = target["src_path"].as_str().unwrap();
         assert!(Path::new(path).is_file() || !path.contains("/src/"), "{path}");

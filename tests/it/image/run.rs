@@ -35,13 +35,8 @@ async fn plays_arrive_from_a_read_only_root_without_rights() {
 
     let found = Confinement::of(process.id()).unwrap();
     let (user, group) = Dockerfile::read().user();
-    let confined = Confinement {
-        user,
-        group,
-        has_capabilities: false,
-        may_gain_rights: false,
-        has_read_only_root: true,
-    };
+    let confined =
+        Confinement { user, group, has_capabilities: false, may_gain_rights: false, has_read_only_root: true };
     assert_eq!(found, confined);
 
     let account = world
@@ -55,7 +50,6 @@ async fn plays_arrive_from_a_read_only_root_without_rights() {
 
     let ended = process.terminate().await.unwrap();
     assert_eq!(ended.code(), Some(0), "{}", process.log());
-    // One that is not released would say so in its `panic` places and clocks; and a release takes no test clock.
     assert!(!process.log().contains("panic"), "{}", process.log());
 }
 

@@ -70,7 +70,10 @@ fn the_engine_that_works_builds_the_image_with_its_labels() {
     assert!(done, "{said}");
     assert!(said.contains(&format!("building scrobble-operator:{VERSION} with podman")), "{said}");
     let file = root().join("Dockerfile");
-    assert!(printed.starts_with(&format!("build --file {} --build-arg VERSION={VERSION} ", file.display())), "{printed}");
+    assert!(
+        printed.starts_with(&format!("build --file {} --build-arg VERSION={VERSION} ", file.display())),
+        "{printed}"
+    );
     for argument in [" REVISION=", " CREATED=", " SOURCE="] {
         assert_eq!(printed.matches(argument).count(), 1, "{argument} in {printed}");
     }
