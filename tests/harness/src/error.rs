@@ -49,12 +49,12 @@ pub enum Error {
         /// How it ended.
         status: String,
     },
-    /// This machine does not let a program have a root filesystem of its own.
+    /// The program of an image does not run in a root filesystem of its own, or this machine does not let it.
     #[error(
-        "could not run a program as a container would ({tried}). It takes root with CAP_SYS_ADMIN, or user namespaces that \
-         everybody may make and mount in (the sysctls user.max_user_namespaces above 0, and \
-         kernel.apparmor_restrict_unprivileged_userns=0 where there is one); in a container, one that is started with \
-         --privileged; and `unshare`, `setpriv` and `mount` of util-linux 2.36 or newer"
+        "could not run the image's program as a container would ({tried}). Where this is not the program's own failure: it takes \
+         root with CAP_SYS_ADMIN, or user namespaces that everybody may make and mount in (the sysctls \
+         user.max_user_namespaces above 0, and kernel.apparmor_restrict_unprivileged_userns=0 where there is one); in a \
+         container, one that is started with --privileged; and `unshare`, `setpriv` and `mount` of util-linux 2.36 or newer"
     )]
     Confinement {
         /// What was tried, and what came of it.

@@ -1,4 +1,4 @@
-//! `tools/image` and `tools/chart`, run as `make image` and `make chart` run them; engines are stand-ins that say how they
+//! `tools/image`, `tools/rootfs` and `tools/chart`, run as `make` runs them; engines and cargo are stand-ins that say how they
 //! were called.
 
 use std::fs;
@@ -108,6 +108,34 @@ fn several_platforms_are_built_where_they_can_be_kept() {
     let name = format!("scrobble-operator:{VERSION}");
     assert!(printed.contains(&format!(" --manifest {name} ")), "{printed}");
     assert!(printed.ends_with(&format!("\nmanifest push --all {name} docker://{name} \n")), "{printed}");
+}
+
+/// `tools/rootfs` with a cargo that builds what it is told to.
+fn lay_out(program: &str, settings: &[(&str, &str)]) -> (bool, String, String) {
+    let scratch = tempfile::tempdir().unwrap();
+    let cargo = scratch.path().join("cargo");
+    let builds = format!(
+        "#!/bin/sh\nset -eu\nwhile [ \"$1\" != --target ]; do shift; done\nmkdir -p \"$CARGO_TARGET_DIR/$2/debug\"\n\
+         {program} >\"$CARGO_TARGET_DIR/$2/debug/scrobble-operator\"\n"
+    );
+    fs::write(&cargo, builds).unwrap();
+    fs::set_permissions(&cargo, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut command = Command::new(root().join("tools/rootfs"));
+    command.args(["--profile", "dev", "--output"]).arg(scratch.path().join("out"));
+    command.env("CARGO", &cargo).env("CARGO_TARGET_DIR", scratch.path().join("target")).envs(settings.iter().copied());
+    told(&command.output().unwrap())
+}
+
+#[test]
+fn what_does_not_run_in_an_empty_root_is_not_laid_out() {
+    let (done, _, said) = lay_out("cat \"$(command -v env)\"", &[]);
+    assert!(!done && said.contains("asks for a dynamic loader"), "{said}");
+
+    let (done, _, said) = lay_out("false", &[]);
+    assert!(!done && said.contains("the C library as an archive"), "{said}");
+
+    let (done, _, said) = lay_out("echo", &[("SCROBBLE_OPERATOR_CA_FILE", "/dev/null")]);
+    assert!(!done && said.contains("/dev/null holds none"), "{said}");
 }
 
 fn copy(from: &Path, to: &Path) {
