@@ -239,7 +239,8 @@ impl Confinement {
         Ok(Self {
             user: within(&users, &fields("Uid")),
             group: within(&groups, &fields("Gid")),
-            has_capabilities: sets.iter().any(|set| set.trim_start_matches('0') != ""),
+            // A set that the kernel does not tell about counts as one that is not empty.
+            has_capabilities: sets.iter().any(|set| set.is_empty() || !set.trim_start_matches('0').is_empty()),
             may_gain_rights: fields("NoNewPrivs") != ["1"],
             has_read_only_root: options.split(',').any(|option| option == "ro"),
         })

@@ -11,7 +11,7 @@
 //! | [`namespace`] | a namespace for each test |
 //! | [`install`] | the chart, installed by helm |
 //! | [`operator`] | the operator under test |
-//! | [`rootfs`], [`container`] | its image's root filesystem, and a run in it |
+//! | [`mod@rootfs`], [`container`] | its image's root filesystem, and a run in it |
 //! | [`simulator`] | the simulated services, as a process |
 //! | [`maloja`] | a real Maloja, and what may stand between it and its clients |
 //! | [`wait`] | waiting for a condition, with a deadline |
