@@ -3,10 +3,10 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help tools generate build test chaos soak isolation seats limits snapshots lint demo clean
+.PHONY: help tools generate build test chaos soak isolation seats limits snapshots lint docs chart image image-rootfs sbom demo clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
 tools: ## install Maloja; build etcd, kube-apiserver, kube-controller-manager, kubectl and helm; the last line is their folder
 	@tools/maloja
@@ -20,14 +20,17 @@ generate: ## write from the code: the CustomResourceDefinitions, for crds/ and f
 build: ## build the operator, as it is released
 	$(CARGO) build --release --bin scrobble-operator
 
-# The operator under test carries the test clock; the test programs find it and the tools by themselves. Tests of
-# processes mostly wait, so that more of them run at a time than there are processors.
+# The operator under test carries the test clock; the test programs find it and the tools by themselves. The one in the image's
+# root filesystem does not: it is what is shipped, but for the optimisation. Tests of processes mostly wait, so that more of
+# them run at a time than there are processors.
 test: ## run all tests against a real control plane
 	tools=$$(tools/build) || exit 1; \
 	tools=$$(printf '%s\n' "$$tools" | tail -n 1); \
 	maloja=$$(tools/maloja) || exit 1; \
 	maloja=$$(printf '%s\n' "$$maloja" | tail -n 1); \
-	export SCROBBLE_OPERATOR_TOOLS="$$tools" SCROBBLE_OPERATOR_MALOJA="$$maloja"; \
+	rootfs=$$(tools/rootfs --profile dev) || exit 1; \
+	rootfs=$$(printf '%s\n' "$$rootfs" | tail -n 1); \
+	export SCROBBLE_OPERATOR_TOOLS="$$tools" SCROBBLE_OPERATOR_MALOJA="$$maloja" SCROBBLE_OPERATOR_ROOTFS="$$rootfs"; \
 	$(CARGO) build --workspace --features testing --all-targets && \
 	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-8} $(CARGO) test --workspace --features testing
 
@@ -82,6 +85,25 @@ snapshots: ## each failure that the simulator can make: the status that results,
 lint: ## check the format and the lints
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --features testing -- -D warnings
+
+# A test holds every link of every page, as part of `make test`. An operator is read by those who change it: private items are
+# documented, too.
+docs: generate ## write what is written from the code, check the links of all pages, and document the source; warnings are errors
+	$(CARGO) test -q --features testing --test it -- documents::links documents::contributing
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items
+
+chart: ## lint the chart with every set of values and package it; prints the package
+	@tools=$$(tools/build) || exit 1; \
+	tools/chart "$$(printf '%s\n' "$$tools" | tail -n 1)" target/chart
+
+image: ## build the container image with docker, podman or buildah (IMAGE, TAG, PLATFORMS, PUSH=1, ENGINE)
+	@tools/image
+
+image-rootfs: ## lay out the image's root filesystem without a container engine; prints its folder (ARCHITECTURE)
+	@tools/rootfs $(if $(ARCHITECTURE),--architecture $(ARCHITECTURE))
+
+sbom: ## write the program's bill of materials (CycloneDX), one for each architecture; prints the files
+	@tools/sbom target/image
 
 demo: ## show plays travel from a simulated Spotify to two services; KEEP=1 leaves everything running
 	@tools=$$(tools/build) || exit 1; \

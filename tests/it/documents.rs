@@ -18,10 +18,21 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// Every page of the repository, but for what .gitignore names at the root.
 fn documents() -> Vec<PathBuf> {
-    let folders = ["", "docs", "docs/runbooks", "charts/scrobble-operator"].map(|folder| root().join(folder));
-    let entries = folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap()).map(|entry| entry.unwrap().path());
-    entries.filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect()
+    let (mut found, mut open) = (Vec::new(), vec![root().to_path_buf()]);
+    while let Some(folder) = open.pop() {
+        for path in fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let top = folder == root();
+            if path.is_dir() && name != ".git" && !(top && matches!(name.as_str(), "target" | "tmp")) {
+                open.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "md") {
+                found.push(path);
+            }
+        }
+    }
+    found
 }
 
 /// What `make generate` writes between two marks of a page.
@@ -88,26 +99,66 @@ fn anchors(page: &str) -> Vec<String> {
     headings.map(anchor).collect()
 }
 
+/// Where the links of a page go that stay in the repository: inline ones, and those that are defined on a line of their own.
+/// What stands in a block of code is no link.
+fn links(page: &str) -> Vec<&str> {
+    let text = page.split("```").step_by(2);
+    let found = text.flat_map(|text| {
+        let inline = text.split("](").skip(1).filter_map(|rest| rest.split([')', ' ']).next());
+        let defined = text.lines().filter_map(|line| line.strip_prefix('[')?.split_once("]: ").map(|(_, link)| link));
+        inline.chain(defined)
+    });
+    found.filter(|link| !link.contains("://") && !link.starts_with("mailto:")).collect()
+}
+
+/// Links of a page that lead nowhere.
+fn broken(path: &Path, text: &str) -> Vec<String> {
+    let leads = |link: &&str| {
+        let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+        let target = if file.is_empty() { path.to_path_buf() } else { path.parent().unwrap().join(file) };
+        let named = || anchors(&fs::read_to_string(&target).unwrap()).iter().any(|known| known == anchor);
+        target.exists() && (anchor.is_empty() || named())
+    };
+    links(text).into_iter().filter(|link| !leads(link)).map(|link| format!("{}: {link}", path.display())).collect()
+}
+
 #[test]
 fn links_between_documents_lead_somewhere() {
-    let mut broken = Vec::new();
+    let pages = documents();
+    assert!(pages.len() > 20, "{pages:#?}");
+    let found: Vec<String> = pages.iter().flat_map(|path| broken(path, &fs::read_to_string(path).unwrap())).collect();
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn broken_links_are_found() {
+    let page = root().join("README.md");
+    let text = "[a](LICENSE) [b](docs/nowhere.md) [c](https://example.org/x)\n\n[d]: docs/image.md#nothing\n\n\
+                ```\n[e](nowhere)\n```\n[f](#tests \"title\") [g](CONTRIBUTING.md#tests)\n";
+    let found = broken(&page, text);
+    let links: Vec<&str> = found.iter().map(|one| one.rsplit(": ").next().unwrap()).collect();
+    assert_eq!(links, ["docs/nowhere.md", "docs/image.md#nothing", "#tests"]);
+}
+
+#[test]
+fn contributing_tells_about_every_target_of_make() {
+    let makefile = fs::read_to_string(root().join("Makefile")).unwrap();
+    let phony = makefile.lines().find_map(|line| line.strip_prefix(".PHONY: ")).unwrap();
+    let page = fs::read_to_string(root().join("CONTRIBUTING.md")).unwrap();
+    for target in phony.split(' ') {
+        assert!(makefile.contains(&format!("\n{target}: ")), "make {target} is declared and does not exist");
+        let help = makefile.lines().any(|line| line.starts_with(&format!("{target}: ")) && line.contains("## "));
+        assert!(help, "make does not list {target}");
+        let told = page.contains(&format!("| `make {target}` |")) || target == "help";
+        assert!(told, "CONTRIBUTING.md does not tell about make {target}");
+    }
+    // What a page tells to run exists.
     for path in documents() {
         let text = fs::read_to_string(&path).unwrap();
-        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            if link.contains("://") {
-                continue;
-            }
-            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
-            let target = if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
-            let leads = target.exists()
-                && (anchor.is_empty()
-                    || anchors(&fs::read_to_string(&target).unwrap()).iter().any(|known| known == anchor));
-            if !leads {
-                broken.push(format!("{}: {link}", path.display()));
-            }
+        for named in text.split("`make ").skip(1).filter_map(|rest| rest.split(['`', ' ']).next()) {
+            assert!(phony.split(' ').any(|target| target == named), "{}: make {named}", path.display());
         }
     }
-    assert!(broken.is_empty(), "{broken:#?}");
 }
 
 /// A shell in the repository that runs a script against a control plane, with its tools and the operator.

@@ -21,6 +21,7 @@ mod control_plane;
 mod conversion;
 mod deliveries;
 mod documents;
+mod image;
 mod isolation;
 mod lifecycle;
 mod limits;

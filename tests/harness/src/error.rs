@@ -35,6 +35,31 @@ pub enum Error {
         /// How it ended.
         status: String,
     },
+    /// The folder does not hold the root filesystem of the image.
+    #[error(
+        "{} does not hold scrobble-operator: run `make image-rootfs`, or unset SCROBBLE_OPERATOR_ROOTFS to have it built", folder.display()
+    )]
+    RootfsMissing {
+        /// The folder that was looked into.
+        folder: PathBuf,
+    },
+    /// `tools/rootfs` failed; it has said why on standard error.
+    #[error("tools/rootfs failed ({status}): what it printed says what is missing and how to get it")]
+    RootfsBuild {
+        /// How it ended.
+        status: String,
+    },
+    /// The program of an image does not run in a root filesystem of its own, or this machine does not let it.
+    #[error(
+        "could not run the image's program as a container would ({tried}). Where this is not the program's own failure: it takes \
+         root with CAP_SYS_ADMIN, or user namespaces that everybody may make and mount in (the sysctls \
+         user.max_user_namespaces above 0, and kernel.apparmor_restrict_unprivileged_userns=0 where there is one); in a \
+         container, one that is started with --privileged; and `unshare`, `setpriv` and `mount` of util-linux 2.36 or newer"
+    )]
+    Confinement {
+        /// What was tried, and what came of it.
+        tried: String,
+    },
     /// A server gave another answer than was asked for.
     #[error("could not {action}: the answer was {status}, {body}")]
     Answer {

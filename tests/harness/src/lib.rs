@@ -11,6 +11,7 @@
 //! | [`namespace`] | a namespace for each test |
 //! | [`install`] | the chart, installed by helm |
 //! | [`operator`] | the operator under test |
+//! | [`mod@rootfs`], [`container`] | its image's root filesystem, and a run in it |
 //! | [`simulator`] | the simulated services, as a process |
 //! | [`maloja`] | a real Maloja, and what may stand between it and its clients |
 //! | [`wait`] | waiting for a condition, with a deadline |
@@ -22,6 +23,7 @@
 pub mod audit;
 pub mod certificates;
 pub mod command;
+pub mod container;
 pub mod control_plane;
 pub mod error;
 pub mod folder;
@@ -31,18 +33,21 @@ pub mod namespace;
 pub mod operator;
 pub mod port;
 pub mod process;
+pub mod rootfs;
 pub mod simulator;
 pub mod tools;
 pub mod wait;
 
 pub use audit::{AuditEntry, AuditLog};
 pub use command::Output;
+pub use container::{Confinement, Container};
 pub use control_plane::{ControlPlane, Options};
 pub use error::Error;
 pub use install::{Chart, Installation};
 pub use maloja::{Maloja, MalojaProxy, MalojaScrobble};
 pub use namespace::TestNamespace;
 pub use operator::{Operator, OperatorProcess};
+pub use rootfs::rootfs;
 pub use simulator::SimulatorProcess;
 pub use wait::{wait_for_object, wait_until};
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
+use crate::container::Container;
 use crate::error::Error;
 use crate::folder::Folder;
 use crate::install::Installation;
@@ -28,13 +29,20 @@ pub struct Operator {
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
     http_port: Option<u16>,
+    container: Option<Container>,
 }
 
 impl Operator {
     /// The operator at this path (in a test: `env!("CARGO_BIN_EXE_scrobble-operator")`) with this kubeconfig
     /// ([`crate::Installation::kubeconfig`]). Targets on 127.0.0.0/8 are allowed, where the simulator is.
     pub fn new(binary: impl Into<PathBuf>, kubeconfig: &Path) -> Self {
-        let operator = Self { binary: binary.into(), arguments: Vec::new(), environment: Vec::new(), http_port: None };
+        let operator = Self {
+            binary: binary.into(),
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            http_port: None,
+            container: None,
+        };
         operator
             .flag("kubeconfig", &kubeconfig.display().to_string())
             .flag("allow-private-targets", "127.0.0.0/8")
@@ -106,6 +114,11 @@ impl Operator {
         self.environment("SCROBBLE_OPERATOR_TEST_CLOCK", clock)
     }
 
+    /// Runs the program of a container in the place of this one, and without a kubeconfig.
+    pub fn contained(self, container: Container) -> Self {
+        Self { container: Some(container), ..self.without("kubeconfig") }
+    }
+
     /// The port of probes and metrics; a free one otherwise.
     pub fn http_port(mut self, port: u16) -> Self {
         self.http_port = Some(port);
@@ -134,7 +147,9 @@ impl Operator {
 
     fn spawn(&self, folder: &Folder) -> Result<(u16, Process), Error> {
         let port = self.http_port.map_or_else(free_port, Ok)?;
-        let mut command = Command::new(&self.binary);
+        let program = || Command::new(&self.binary);
+        let mut command =
+            self.container.as_ref().map_or_else(program, |container| container.command(&self.environment));
         scrub_environment(&mut command);
         command.env_remove("RUST_LOG").current_dir(folder.path());
         command.arg("run").arg(format!("--http-addr=127.0.0.1:{port}")).args(&self.arguments);

@@ -202,6 +202,9 @@ async fn the_container_is_as_told() {
         assert!(arguments.contains(&json!(argument)), "{argument} in {arguments:?}");
     }
     assert_eq!(container["resources"]["limits"], json!({"memory": "512Mi"}));
+    assert_eq!(pod["spec"]["volumes"][0]["configMap"], json!({"name": "company-authorities"}));
+    let mount = json!({"name": "certificate-authorities", "mountPath": crate::image::AUTHORITIES, "readOnly": true});
+    assert_eq!(container["volumeMounts"], json!([mount]));
     assert_eq!(container["livenessProbe"]["initialDelaySeconds"], 5);
     assert_eq!(container["readinessProbe"]["periodSeconds"], 2);
 }

@@ -45,6 +45,11 @@ impl ControlPlane {
         client(self.api_port, &self.certificates, token(&issued), true)
     }
 
+    /// The certificate authority that clients have to trust, as PEM.
+    pub fn authority(&self) -> &str {
+        &self.certificates.authority
+    }
+
     /// The admin's kubeconfig file.
     pub fn kubeconfig(&self) -> &Path {
         &self.admin_kubeconfig

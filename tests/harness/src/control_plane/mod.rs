@@ -134,6 +134,11 @@ impl ControlPlane {
         access::url(self.api_port)
     }
 
+    /// The API server's port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.api_port
+    }
+
     /// The folder of this control plane's files; it goes with it.
     pub fn folder(&self) -> &Path {
         self.folder.path()
