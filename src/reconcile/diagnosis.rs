@@ -64,7 +64,7 @@ async fn on_duty(ctx: &Arc<Context>, watched: &Arc<SpotifyAccount>, name: &Objec
     let seating = seats::look(ctx, &account, name);
     upstream::look(ctx, &account, name).await;
     let mut own = borrowed(&live);
-    let looked = look(ctx, &mut own, &account, name, seating).await?;
+    let looked = Box::pin(look(ctx, &mut own, &account, name, seating)).await?;
     give_back(&mut live, own, &looked.progress);
     Ok(looked.diagnosis)
 }
@@ -128,10 +128,8 @@ pub(super) async fn look(
         };
         match upstream::enter(ctx, account, &observed, &steps, &mut admission).await {
             Ok(()) => {}
-            Err(Held::Until(until)) => match wait_for_turn(ctx, until, started).await {
-                true => continue,
-                false => progress.held_until = Some(until),
-            },
+            Err(Held::Until(until)) if wait_for_turn(ctx, until, started).await => continue,
+            Err(Held::Until(until)) => progress.held_until = Some(until),
             Err(Held::Spent(until)) => progress.calls_spent_until = Some(until),
         }
         if progress.held_until.is_some() || progress.calls_spent_until.is_some() {

@@ -7,7 +7,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -34,7 +33,7 @@ use crate::adapters::http::GuardedClient;
 use crate::adapters::kube::reviews::Deed;
 use crate::adapters::kube::{Cluster, ClusterError};
 use crate::adapters::spotify::Spotify;
-use crate::api::v1alpha1::{NamespacesFrom, ScrobblePlan, ScrobbleTarget, SpotifyAccount, SpotifyApp};
+use crate::api::v1alpha1::{GoDuration, NamespacesFrom, ScrobblePlan, ScrobbleTarget, SpotifyAccount, SpotifyApp};
 use crate::domain::name::ObjectName;
 use crate::plan::diagnosis::Diagnosis;
 use crate::plan::observed::{Duty, Lookup, Settings};
@@ -143,13 +142,6 @@ impl Guest {
 
 /// The first right that was missing.
 fn missing_right(progress: &Progress) -> Option<(&'static str, &ObjectName)> {
-    let of = |trouble: &'_ SecretTrouble| -> Option<&'static str> {
-        match trouble {
-            SecretTrouble::ReadForbidden { .. } => Some("get"),
-            SecretTrouble::WriteForbidden { .. } => Some("patch"),
-            _ => None,
-        }
-    };
     let loaded = progress.token.as_ref().and_then(|token| token.as_ref().err());
     let journal = progress.journal.as_ref().and_then(|journal| journal.as_ref().err());
     let refresh = match &progress.refresh {
@@ -157,9 +149,8 @@ fn missing_right(progress: &Progress) -> Option<(&'static str, &ObjectName)> {
         _ => None,
     };
     loaded.into_iter().chain(refresh).chain(journal).find_map(|trouble| match trouble {
-        SecretTrouble::ReadForbidden { secret } | SecretTrouble::WriteForbidden { secret } => {
-            Some((of(trouble)?, secret))
-        }
+        SecretTrouble::ReadForbidden { secret } => Some(("get", secret)),
+        SecretTrouble::WriteForbidden { secret } => Some(("patch", secret)),
         _ => None,
     })
 }
@@ -192,7 +183,7 @@ fn context(tools: Tools, snapshot: Snapshot, account: &SpotifyAccount) -> Contex
         settings: Settings {
             refresh_buffer,
             // The flag is the operator's; what follows from it, and from plan and budget, is in status.
-            minimum_interval: interval.map_or(USUAL_MINIMUM, |interval| interval.duration()),
+            minimum_interval: interval.map_or(USUAL_MINIMUM, GoDuration::duration),
             app_requests_per_30s: 60,
             minimum_request_interval: SignedDuration::from_mins(1),
         },

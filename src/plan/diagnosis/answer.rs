@@ -227,15 +227,17 @@ pub struct TargetDiagnosis {
 #[serde(rename_all = "camelCase")]
 pub struct GateDiagnosis {
     /// `Rate`: calls of the app in 30 seconds. `Quota`: those of the developer account in a day.
-    #[serde(serialize_with = "limit")]
-    pub limit: Limit,
+    pub limit: &'static str,
     /// Until when.
     pub until: Timestamp,
 }
 
-fn limit<S: serde::Serializer>(limit: &Limit, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(match limit {
-        Limit::Rate => "Rate",
-        Limit::Quota => "Quota",
-    })
+impl GateDiagnosis {
+    pub(super) fn new(limit: Limit, until: Timestamp) -> Self {
+        let limit = match limit {
+            Limit::Rate => "Rate",
+            Limit::Quota => "Quota",
+        };
+        Self { limit, until }
+    }
 }

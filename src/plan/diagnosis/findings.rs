@@ -242,5 +242,5 @@ fn next_read(
 
 fn gate(observed: &Observed, now: Timestamp) -> Option<GateDiagnosis> {
     let Lookup::Found(app) = &observed.app else { return None };
-    Standing::of(app).gates.closed(now).map(|(limit, until)| GateDiagnosis { limit, until })
+    Standing::of(app).gates.closed(now).map(|(limit, until)| GateDiagnosis::new(limit, until))
 }

@@ -42,7 +42,7 @@ pub fn table(diagnosis: &Diagnosis) -> String {
     let probe = breaker.next_probe_time.as_ref().map_or_else(String::new, |next| format!(", probes at {:.0}", next.0));
     lines.add("Circuit breaker", &format!("{}{probe}", circuit(breaker.state)));
     if let Some(gate) = &diagnosis.gate {
-        lines.add("Gate", &format!("{:?}, until {:.0}", gate.limit, gate.until));
+        lines.add("Gate", &format!("{}, until {:.0}", gate.limit, gate.until));
     }
     lines.add("Last scrobble", &when(diagnosis.last_scrobble_time));
     lines.add("Last read", &when(diagnosis.last_read_time));

@@ -1,4 +1,4 @@
-//! Who asks, and whether they may: TokenReview, then SubjectAccessReview. What strangers can make the API server do is
+//! Who asks, and whether they may: `TokenReview`, then `SubjectAccessReview`. What strangers can make the API server do is
 //! bounded.
 
 use std::collections::HashMap;
@@ -84,13 +84,12 @@ impl Callers {
         }
         let hash = keyed_hash(&self.key, &[b"token", text.as_bytes()]);
         let remembered = lock(&self.known).get(&hash);
-        let caller = match remembered {
-            Some(caller) => caller,
-            None => {
-                let caller = self.ask(&self.tokens, self.cluster.review_token(token)).await?;
-                lock(&self.known).keep(hash, caller.clone());
-                caller
-            }
+        let caller = if let Some(caller) = remembered {
+            caller
+        } else {
+            let caller = self.ask(&self.tokens, self.cluster.review_token(token)).await?;
+            lock(&self.known).keep(hash, caller.clone());
+            caller
         };
         caller.map(|caller| Known { caller, token: hash }).ok_or(Refusal::Unauthorized)
     }
@@ -100,14 +99,13 @@ impl Callers {
         let parts: [&[u8]; 4] = [b"get", &known.token, account.namespace.as_bytes(), account.name.as_bytes()];
         let hash = keyed_hash(&self.key, &parts);
         let remembered = lock(&self.allowed).get(&hash);
-        let allowed = match remembered {
-            Some(allowed) => allowed,
-            None => {
-                let deed = Deed { verb: "get", resource: "spotifyaccounts", subresource: "", object: account };
-                let allowed = self.ask(&self.rights, self.cluster.may(&known.caller, deed)).await?;
-                lock(&self.allowed).keep(hash, allowed);
-                allowed
-            }
+        let allowed = if let Some(allowed) = remembered {
+            allowed
+        } else {
+            let deed = Deed { verb: "get", resource: "spotifyaccounts", subresource: "", object: account };
+            let allowed = self.ask(&self.rights, self.cluster.may(&known.caller, deed)).await?;
+            lock(&self.allowed).keep(hash, allowed);
+            allowed
         };
         if allowed { Ok(()) } else { Err(Refusal::Forbidden) }
     }

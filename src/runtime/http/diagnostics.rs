@@ -238,7 +238,7 @@ fn page(status: StatusCode, kind: &'static str, text: String) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret as _;
+    use secrecy::ExposeSecret;
 
     use super::*;
 
@@ -256,7 +256,7 @@ mod tests {
             ("abc", None),
         ] {
             let found = bearer(&with(header::AUTHORIZATION, value));
-            assert_eq!(found.as_ref().map(|token| token.expose_secret()), expected, "{value}");
+            assert_eq!(found.as_ref().map(ExposeSecret::expose_secret), expected, "{value}");
         }
         assert!(bearer(&HeaderMap::new()).is_none());
     }
