@@ -183,11 +183,17 @@ async fn load(ctx: &Context, account: &SpotifyAccount, namespace: &str, live: &m
     }
 }
 
-/// Whether another process has the token, or has just written its Secret.
+/// Whether another process has the token, or has just written its Secret; or another account's exchange is to find out
+/// whether Spotify accepts the app's credentials.
 fn is_contended(progress: &Progress) -> bool {
     matches!(
         progress.refresh,
-        Some(RefreshOutcome::Claimed { .. } | RefreshOutcome::Conflict | RefreshOutcome::Superseded)
+        Some(
+            RefreshOutcome::Claimed { .. }
+                | RefreshOutcome::Conflict
+                | RefreshOutcome::Superseded
+                | RefreshOutcome::ClientAsked
+        )
     )
 }
 

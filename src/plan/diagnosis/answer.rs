@@ -84,7 +84,7 @@ impl NotAsked {
 
     /// Another process exchanges the token, or may, for longer than is waited.
     pub fn contended() -> Self {
-        Self::new(Reason::Progressing, "another process is refreshing the token: ask again in a moment", None)
+        Self::new(Reason::Progressing, "an exchange is on its way, or may be, that comes first: ask again later", None)
     }
 
     /// The process stops, or the look has taken too long.

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::super::accounts::{AccountSentence, account, hours, minutes, start};
-use super::super::observations::{ObservedSentence, refused_app};
+use super::super::observations::{ObservedSentence, refused_app, token};
 use super::{Look, assert_tells, broken, look, open, revoked, well, with_app};
 use crate::api::condition::Reason;
 use crate::api::v1alpha1::BreakerState;
@@ -14,7 +16,6 @@ use crate::plan::diagnosis::{TokenState, table};
 use crate::plan::gate::Gates;
 use crate::plan::step::{RefreshOutcome, SecretTrouble};
 use crate::plan::{Lookup, Observed, TokenView};
-use jiff::Timestamp;
 
 #[test]
 fn an_account_that_is_well_is_read_once_and_refreshed_just_in_time() {

@@ -5,6 +5,8 @@ mod told;
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::accounts::{AccountSentence, LISTENER, account, hours, minutes, seconds, start};
 use super::observations::{app, around, token};
 use super::plays::{page, play, skipped};
@@ -19,7 +21,6 @@ use crate::plan::diagnosis::{Diagnosis, Next, Sight, TokenState, diagnose, next}
 use crate::plan::schedule::Due;
 use crate::plan::step::{RefreshOutcome, SecretTrouble};
 use crate::plan::{Lookup, Observed, Progress, Step, TokenView};
-use jiff::Timestamp;
 
 /// An account, its surroundings, and what is answered to a look.
 struct Look {

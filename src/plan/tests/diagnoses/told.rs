@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use jiff::SignedDuration;
+
 use super::super::accounts::{AccountSentence, account, hours, minutes, seconds, start};
-use super::super::observations::ObservedSentence;
+use super::super::observations::{ObservedSentence, token};
 use super::super::plays::{page, play};
 use super::{Look, assert_tells, broken, look, well, with_app};
 use crate::api::condition::{ConditionType, Reason, set_condition};
@@ -16,7 +18,6 @@ use crate::plan::gate::Gates;
 use crate::plan::seating::{Seating, recorded};
 use crate::plan::settle::AUTHORIZATION_LIFE;
 use crate::plan::{Lookup, Observed, TokenView};
-use jiff::SignedDuration;
 
 #[test]
 fn a_gate_and_a_breaker_are_told_with_their_end() {
