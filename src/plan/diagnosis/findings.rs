@@ -57,6 +57,7 @@ pub fn diagnose(sight: Sight<'_>, now: Timestamp) -> Diagnosis {
     let passes = problem.as_ref().is_some_and(|problem| !problem.stalled);
     let told = if passes { &before } else { &settled.status };
     let (ready, reason, message) = condition(told, ConditionType::Ready);
+    let (not_asked, problem) = told_once(not_asked, problem);
     let plays = page(progress).map(|page| plays(page, &open::ledger(&before)));
     let sync = before.sync.clone().unwrap_or_default();
     let last_read = sync.last_sync_time.map(|time| time.0).into_iter().chain(observed.last_read).max();
@@ -67,9 +68,7 @@ pub fn diagnose(sight: Sight<'_>, now: Timestamp) -> Diagnosis {
         ready,
         reason,
         message,
-        problem: problem
-            .filter(|problem| !is_told(problem, not_asked.as_ref()))
-            .map(|problem| Finding { reason: problem.reason.as_str(), message: problem.message }),
+        problem: problem.map(|problem| Finding { reason: problem.reason.as_str(), message: problem.message }),
         not_asked,
         token: token(&before, observed, progress, now),
         authorization: authorization(&settled.status, told, now),
@@ -84,9 +83,14 @@ pub fn diagnose(sight: Sight<'_>, now: Timestamp) -> Diagnosis {
     }
 }
 
-/// Whether a problem is the very reason why Spotify was not asked.
-fn is_told(problem: &Problem, not_asked: Option<&NotAsked>) -> bool {
-    not_asked.is_some_and(|told| told.message == problem.message)
+/// A problem that is the very reason why Spotify was not asked is told once, in the words that say what to do.
+fn told_once(not_asked: Option<NotAsked>, problem: Option<Problem>) -> (Option<NotAsked>, Option<Problem>) {
+    match (not_asked, problem) {
+        (Some(why), Some(problem)) if why.reason == problem.reason.as_str() => {
+            (Some(NotAsked { message: problem.message, ..why }), None)
+        }
+        both => both,
+    }
 }
 
 fn seconds(time: Timestamp) -> Timestamp {
