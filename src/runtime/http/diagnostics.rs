@@ -173,10 +173,10 @@ async fn answer(desk: &Arc<Desk>, name: &ObjectName, headers: &HeaderMap) -> Res
 async fn off_duty(desk: &Desk) -> String {
     let record = desk.ctx.cluster.lease(&desk.lease).await;
     let holder = record.ok().flatten().and_then(|record| record.holder).filter(|holder| *holder != desk.ctx.holder);
-    holder.map_or_else(
-        || "this process is not on duty".to_owned(),
-        |holder| format!("this process is not on duty: the Lease is held by {holder}"),
-    )
+    match holder {
+        Some(holder) => format!("this process is not on duty: the Lease is held by {holder}"),
+        None => "this process is not on duty, or does not know all accounts yet".to_owned(),
+    }
 }
 
 /// The token of `Authorization: Bearer …` (RFC 6750 section 2.1).
