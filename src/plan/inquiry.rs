@@ -64,11 +64,9 @@ impl Bucket {
         let debt = self.full_at.map_or(SignedDuration::ZERO, |full| full.duration_since(now));
         let debt = debt.clamp(SignedDuration::ZERO, longest);
         let after = debt.saturating_add(self.spacing);
-        if after > longest {
-            return Err(after.saturating_sub(longest));
-        }
-        self.full_at = now.saturating_add(after).ok();
-        Ok(())
+        let taken = after <= longest;
+        self.full_at = now.saturating_add(if taken { after } else { debt }).ok();
+        if taken { Ok(()) } else { Err(after.saturating_sub(longest)) }
     }
 }
 
