@@ -21,6 +21,7 @@ use super::diagnosis::{self, Looked};
 use super::fault::{self, Faults};
 use super::in_flight::Exchanges;
 use super::live::{Live, LiveAccounts};
+use super::metrics::{Build, Metrics};
 use super::notifications::Notifications;
 use super::seats::Seats;
 use super::services::Services;
@@ -194,6 +195,8 @@ fn context(tools: Tools, snapshot: Snapshot, account: &SpotifyAccount) -> Contex
         clients: Clients::default(),
         standings: Standings::default(),
         live: LiveAccounts::default(),
+        // Nobody scrapes a look.
+        metrics: Metrics::new(Build { version: "", revision: "", rustc: "" }),
         turns: Turns::new(1),
         faults: Faults::default(),
         notifications: Notifications::default(),

@@ -232,6 +232,9 @@ async fn pass(watched: &Arc<SpotifyAccount>, name: &ObjectName, ctx: &Arc<Contex
         let places = steps.iter().any(|step| matches!(step, plan::Step::Place { .. }));
         let known = known_of_listener(&progress);
         act::act(ctx, &account, &observed, steps, live, &mut progress, &goes_on).await;
+        if let Some(time) = progress.read_time {
+            ctx.live.note_read(&uid, time);
+        }
         if known_of_listener(&progress) != known {
             let listener = act::listener(&account, &progress);
             elders = observe::Elders::of(&account, &name.namespace, listener.as_deref(), ctx);
