@@ -1,5 +1,6 @@
 //! The command line: flags and subcommands; the only place that reads the environment.
 
+mod check;
 mod connect;
 pub mod crds;
 mod run;
@@ -24,6 +25,8 @@ enum Command {
     Run(Box<run::RunArguments>),
     /// Sign a listener in to Spotify and store the tokens in the account's token Secret
     Connect(Box<connect::ConnectArguments>),
+    /// Look at an account: refresh just in time, read its plays, and say how it stands; deliver and record nothing
+    Check(Box<check::CheckArguments>),
     /// Print the custom resource definitions
     Crds(crds::CrdsArguments),
     /// Print the version
@@ -35,6 +38,7 @@ pub fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Run(arguments) => run::run(*arguments),
         Command::Connect(arguments) => connect::run(*arguments),
+        Command::Check(arguments) => return check::run(*arguments),
         Command::Crds(arguments) => crds::run(&arguments).map_err(|error| error.to_string()),
         Command::Version => writeln!(std::io::stdout(), "scrobble-operator {}", env!("CARGO_PKG_VERSION"))
             .map_err(|error| error.to_string()),

@@ -149,7 +149,7 @@ impl From<Format> for LogFormat {
     }
 }
 
-fn duration(text: &str) -> Result<GoDuration, String> {
+pub(super) fn duration(text: &str) -> Result<GoDuration, String> {
     text.parse::<GoDuration>().map_err(|error| error.to_string())
 }
 

@@ -14,7 +14,7 @@ use super::problem::Problem;
 use super::reference;
 use super::seat::{self, Admission, Applicant};
 use super::settle::Announcement;
-use crate::api::condition::Reason;
+use crate::api::condition::{ConditionType, Reason, find_condition};
 use crate::api::v1alpha1::{MembershipStatus, PlanMember, ScrobblePlan, SpotifyAccount, SpotifyAccountStatus};
 
 /// So many plans are asked for one account.
@@ -111,6 +111,27 @@ pub fn place(
             _ => return Place::Known(Seating::NoSeat { full, missing: None }),
         };
     }
+}
+
+/// An account's place as its status tells it, for whoever does not read plans; none where it has none yet.
+pub fn recorded(account: &SpotifyAccount) -> Option<Seating> {
+    let Some(asked) = &account.spec.plan else { return Some(Seating::Unplanned) };
+    let status = account.status.as_ref()?;
+    if let Some(MembershipStatus { plan: Some(plan), number, granted_time }) = &status.membership {
+        return Some(Seating::InForce(InForce {
+            plan: plan.clone(),
+            min_interval: SignedDuration::ZERO,
+            number: *number,
+            granted_time: granted_time.as_ref().map(|time| time.0),
+            full: Vec::new(),
+        }));
+    }
+    if account.spec.suspend {
+        return Some(Seating::Unasked);
+    }
+    let ready = find_condition(&status.conditions, ConditionType::Ready)?;
+    (Reason::from_name(&ready.reason) == Some(Reason::NoSeatLeft))
+        .then(|| Seating::NoSeat { full: vec![asked.clone()], missing: None })
 }
 
 fn in_force(name: String, plan: &Arc<ScrobblePlan>, member: Option<&PlanMember>, full: Vec<String>) -> Seating {

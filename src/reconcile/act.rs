@@ -198,7 +198,6 @@ async fn read(
         ApiAnswer::Found(_) => {
             let time = ctx.clock.now();
             live.last_read = Some(time);
-            ctx.live.note_read(account.metadata.uid.as_deref().unwrap_or_default(), time);
             progress.read_time = Some(time);
         }
         ApiAnswer::Unauthorized => live.refuse(),

@@ -66,11 +66,24 @@ pub(super) fn name(app: &SpotifyApp) -> ObjectName {
 /// Tells in an app's status what Spotify says about its credentials, which were just used.
 pub(super) async fn tell_standing(ctx: &Context, name: &ObjectName) -> Result<(), Error> {
     let Lookup::Found(app) = ctx.catalogue.app(name) else { return Ok(()) };
+    if !ctx.catalogue.is_whole() {
+        return tell_gates(ctx, &app).await;
+    }
     let accounts = app.status.as_ref().map_or(0, |status| status.accounts);
     let shortfall = ctx.budgets.shortfall(&app);
     let now = ctx.clock.now();
     record(ctx, &app, |app, standing| plan::app::settle(app, &Ok(()), standing, accounts, shortfall.as_ref(), now))
         .await
+}
+
+/// Tells in an app's status until when Spotify asks to wait, and nothing else.
+async fn tell_gates(ctx: &Context, app: &SpotifyApp) -> Result<(), Error> {
+    let of = |app: &SpotifyApp| {
+        let mut status = app.status.clone().unwrap_or_default();
+        ctx.clients.standing(app).gates.write_to(&mut status);
+        status
+    };
+    status::write(ctx, app, |app| app.status.as_ref(), of).await.map(|_| ())
 }
 
 /// Tells in an app's status what a try to send a notice has shown of its webhook. A write that fails is made up for by

@@ -51,6 +51,10 @@ pub trait Catalogue: Send + Sync {
     fn namespace_labels(&self, namespace: &str) -> Option<BTreeMap<String, String>>;
     /// Whether the watches have begun.
     fn is_filled(&self) -> bool;
+    /// Whether it knows everything that an operator watches, and not only what one look at an account needs.
+    fn is_whole(&self) -> bool {
+        true
+    }
     /// Waits until everything has been listed once.
     fn wait_until_listed(&self) -> futures::future::BoxFuture<'_, ()>;
     /// Every target.

@@ -57,16 +57,41 @@ pub(super) async fn load(
     }
 }
 
-async fn read(ctx: &Context, name: &ObjectName, uid: &str) -> Result<LiveJournal, SecretTrouble> {
-    let mut content = match ctx.cluster.secret(name).await {
-        Ok(None) => return Ok(LiveJournal { journal: Some(Arc::default()), ..LiveJournal::default() }),
-        Ok(Some(content)) => content,
+/// Reads the journal and changes nothing: one that cannot be read counts as empty.
+///
+/// # Errors
+/// The Secret cannot be read, or is not the operator's.
+pub(super) async fn look(
+    ctx: &Context,
+    account: &SpotifyAccount,
+    namespace: &str,
+) -> Result<Arc<Journal>, SecretTrouble> {
+    let uid = account.metadata.uid.as_deref().unwrap_or_default();
+    let name = secret_name(namespace, uid);
+    let Some(content) = content(ctx, &name, uid).await? else { return Ok(Arc::default()) };
+    let journal = content.data.get(JOURNAL).and_then(|bytes| decode(&bytes.0).ok());
+    Ok(Arc::new(journal.unwrap_or_default()))
+}
+
+/// The journal Secret, if there is one and it is ours.
+async fn content(ctx: &Context, name: &ObjectName, uid: &str) -> Result<Option<SecretContent>, SecretTrouble> {
+    let content = match ctx.cluster.secret(name).await {
+        Ok(content) => content,
         Err(ClusterError::Forbidden { .. }) => return Err(SecretTrouble::ReadForbidden { secret: name.clone() }),
         Err(_) => return Err(SecretTrouble::Cluster),
     };
-    if !content.owner_uids.iter().any(|owner| owner == uid) {
-        return Err(SecretTrouble::NotOurs { secret: name.clone() });
+    match content {
+        Some(content) if !content.owner_uids.iter().any(|owner| owner == uid) => {
+            Err(SecretTrouble::NotOurs { secret: name.clone() })
+        }
+        content => Ok(content),
     }
+}
+
+async fn read(ctx: &Context, name: &ObjectName, uid: &str) -> Result<LiveJournal, SecretTrouble> {
+    let Some(mut content) = content(ctx, name, uid).await? else {
+        return Ok(LiveJournal { journal: Some(Arc::default()), ..LiveJournal::default() });
+    };
     let journal = match content.data.get(JOURNAL).map(|bytes| decode(&bytes.0)) {
         None => Journal::default(),
         Some(Ok(journal)) => journal,

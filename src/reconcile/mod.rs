@@ -10,11 +10,13 @@ pub mod context;
 mod credentials;
 mod deletion;
 mod deliver;
+pub mod diagnosis;
 pub mod exchange;
 pub mod failpoint;
 pub mod fault;
 pub mod feed;
 mod finalizer;
+pub mod guest;
 pub mod in_flight;
 mod journal;
 mod limits;
@@ -234,6 +236,9 @@ async fn pass(
         let places = steps.iter().any(|step| matches!(step, plan::Step::Place { .. }));
         let known = known_of_listener(&progress);
         act::act(ctx, &account, &observed, steps, live, &mut progress, &goes_on).await;
+        if let Some(time) = progress.read_time {
+            ctx.live.note_read(&uid, time);
+        }
         if known_of_listener(&progress) != known {
             let listener = act::listener(&account, &progress);
             elders = observe::Elders::of(&account, &name.namespace, listener.as_deref(), ctx);

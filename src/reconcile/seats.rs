@@ -80,6 +80,16 @@ pub(super) async fn take(ctx: &Context, account: &SpotifyAccount, name: &ObjectN
     Err(Error::Contended)
 }
 
+/// Finds the account's place and takes no seat; none where a plan has one for it that it has not taken.
+pub(super) fn look(ctx: &Context, account: &SpotifyAccount, name: &ObjectName) -> Option<Seating> {
+    let labels = ctx.catalogue.namespace_labels(&name.namespace);
+    let newest = |plan: &str| ctx.seats.newest(ctx.catalogue.plan(plan));
+    match seating::place(account, &Applicant::of(account, name), labels.as_ref(), &newest, ctx.clock.now()) {
+        Place::Known(seating) => Some(seating),
+        Place::Ask(_) => None,
+    }
+}
+
 /// Asks one plan for a seat, once; what the plan says afterwards is known.
 async fn ask(ctx: &Context, name: &str, applicant: &Applicant) -> Result<(), Error> {
     let turn = ctx.seats.turn(name);

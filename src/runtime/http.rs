@@ -1,5 +1,8 @@
 //! The HTTP server: `/livez` and `/readyz`, and what others bring.
 
+mod callers;
+pub mod diagnostics;
+
 use std::net::SocketAddr;
 
 use axum::Router;

@@ -50,6 +50,7 @@ use crate::reconcile::tenure::Tenure;
 use crate::reconcile::traces::Traces;
 use crate::reconcile::turns::Turns;
 use clock::OperatorClock;
+use http::diagnostics::{self, Desk};
 use leader::Election;
 use probes::Probes;
 use stores::StoreCatalogue;
@@ -175,7 +176,10 @@ pub async fn run(configuration: Configuration) -> Result<(), RunError> {
     let address = configuration.http_address;
     let server_stop = CancellationToken::new();
     let probes = Probes::new(configuration.election.clone(), Arc::clone(&ctx), Arc::clone(&catalogue));
-    let mut server = tokio::spawn(http::serve(address, probes.clone(), metrics, server_stop.clone()));
+    let lease = configuration.election.lease.clone();
+    let desk = Desk::new(Arc::clone(&ctx), Arc::clone(&catalogue), lease);
+    let pages = metrics.merge(diagnostics::routes(desk));
+    let mut server = tokio::spawn(http::serve(address, probes.clone(), pages, server_stop.clone()));
 
     let work = on_duty(
         &configuration.election,
@@ -303,6 +307,15 @@ async fn finish(ctx: &Arc<Context>, controllers: tokio::task::JoinHandle<()>) {
     tokio::select! {
         () = ctx.exchanges.finish() => {}
         () = waiting => {}
+    }
+}
+
+/// Waits for SIGTERM or SIGINT; for ever where they cannot be caught.
+pub async fn asked_to_stop() {
+    let stop = CancellationToken::new();
+    match stop_on_signal(stop.clone()) {
+        Ok(()) => stop.cancelled().await,
+        Err(_) => std::future::pending().await,
     }
 }
 

@@ -53,6 +53,12 @@ impl StoreCatalogue {
         self.stores().is_some_and(|stores| stores.listed.is_complete())
     }
 
+    /// An account.
+    pub fn account(&self, name: &ObjectName) -> Lookup<SpotifyAccount> {
+        let scopes = self.stores().map(|stores| stores.scopes.as_slice()).unwrap_or_default();
+        first(scopes.iter().map(|scope| find(&scope.accounts, name)))
+    }
+
     /// The stores, if this process watches.
     pub fn stores(&self) -> Option<&Stores> {
         self.0.get()

@@ -20,6 +20,7 @@ mod connect;
 mod control_plane;
 mod conversion;
 mod deliveries;
+mod diagnostics;
 mod documents;
 mod image;
 mod isolation;

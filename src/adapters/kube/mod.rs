@@ -7,6 +7,7 @@ pub mod finalizer;
 pub mod lease;
 pub mod objects;
 pub mod requests;
+pub mod reviews;
 pub mod secrets;
 pub mod served;
 pub mod status;

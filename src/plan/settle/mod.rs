@@ -38,6 +38,7 @@ pub(in crate::plan) use authorization::AUTHORIZATION_LIFE;
 pub(in crate::plan) use failures::round_up;
 pub use panicked::{CutOff, cut_off, rest};
 pub use verdict::Verdict;
+pub(in crate::plan) use verdict::{calls_spent, verdict};
 
 /// What a pass comes to.
 #[derive(Clone, Debug)]

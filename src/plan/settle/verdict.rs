@@ -126,7 +126,7 @@ fn refresh(
 }
 
 /// The calls of the day are used up: the account waits for its turn.
-fn calls_spent(observed: &Observed, progress: &Progress) -> Option<Problem> {
+pub(in crate::plan) fn calls_spent(observed: &Observed, progress: &Progress) -> Option<Problem> {
     let until = progress.calls_spent_until?;
     let message = format!(
         "the calls that SpotifyApp {} may make in a day are used up: the next read comes at {until:.0}; raise spec.quota.dailyCalls of the app, or share it among fewer accounts",

@@ -7,6 +7,7 @@ mod clients;
 mod commands;
 mod deeds;
 mod deliveries;
+mod diagnoses;
 mod due;
 mod expiry;
 mod failures;

@@ -1,6 +1,7 @@
-//! What is rendered on request: Service, PodDisruptionBudget, NetworkPolicy, monitors, scheduling, labels.
+//! What is rendered on request: Service, Ingress, HTTPRoute, PodDisruptionBudget, NetworkPolicy, monitors, scheduling,
+//! labels.
 
-use super::{of_kind, only, render, render_with, values_file};
+use super::{of_kind, only, path, plane, render, render_with, values_file};
 use serde_json::{Value, json};
 
 const SELECTOR: [(&str, &str); 2] =
@@ -59,6 +60,49 @@ async fn a_service_leads_to_the_pods_and_to_no_test() {
     assert_eq!(pod["spec"]["containers"][0]["ports"][0]["name"], "http");
     assert_ne!(only(&documents, "Pod")["metadata"]["labels"]["app.kubernetes.io/name"], "scrobble-operator");
     assert_eq!(of_kind(&render(&["service.enabled=false"]).await, "Service").len(), 0);
+}
+
+/// What strangers may reach: never metrics or probes.
+const PUBLIC: [&str; 3] = ["/connect", "/callback", "/diagnostics"];
+
+#[tokio::test]
+async fn an_ingress_and_a_route_lead_to_the_pages_that_people_use_and_to_no_other() {
+    let further = ["--set-json", "ingress.tls=[{\"hosts\":[\"a.example.org\"],\"secretName\":\"a-tls\"}]"];
+    let settings = ["ingress.enabled=true", "ingress.host=a.example.org", "ingress.className=public"];
+    let documents = render_with(&settings, &further).await;
+    let spec = &only(&documents, "Ingress")["spec"];
+    assert_eq!((&spec["ingressClassName"], &spec["tls"][0]["secretName"]), (&json!("public"), &json!("a-tls")));
+    let service = json!({"service": {"name": "demo-scrobble-operator", "port": {"name": "http"}}});
+    let paths = PUBLIC.map(|path| json!({"path": path, "pathType": "Prefix", "backend": service}));
+    assert_eq!(spec["rules"], json!([{"host": "a.example.org", "http": {"paths": paths}}]));
+    assert_eq!(only(&documents, "Service")["metadata"]["name"], "demo-scrobble-operator");
+
+    let further = ["--set-json", "httpRoute.parentRefs=[{\"name\":\"public\",\"namespace\":\"gateways\"}]"];
+    let settings = ["httpRoute.enabled=true", "httpRoute.hostnames={a.example.org}", "service.port=8081"];
+    let documents = render_with(&settings, &further).await;
+    let matches = PUBLIC.map(|path| json!({"path": {"type": "PathPrefix", "value": path}}));
+    assert_eq!(
+        only(&documents, "HTTPRoute")["spec"],
+        json!({
+            "parentRefs": [{"name": "public", "namespace": "gateways"}], "hostnames": ["a.example.org"],
+            "rules": [{"matches": matches, "backendRefs": [{"name": "demo-scrobble-operator", "port": 8081}]}],
+        })
+    );
+    assert_eq!(of_kind(&documents, "Ingress").len(), 0);
+
+    for (settings, says) in [
+        (&["ingress.enabled=true"][..], "ingress.host must be set"),
+        (&["httpRoute.enabled=true"], "httpRoute.parentRefs must name a Gateway"),
+        (&["ingress.enabled=true", "ingress.host=a", "service.enabled=false"], "ingress needs service.enabled=true"),
+        (&["httpRoute.enabled=true", "service.enabled=false"], "httpRoute needs service.enabled=true"),
+        (&["ingress.enabled=true", "ingress.host=A/b"], "ingress"),
+    ] {
+        let chart = path();
+        let mut arguments = vec!["template", "demo", &chart];
+        arguments.extend(settings.iter().flat_map(|setting| ["--set", *setting]));
+        let refused = plane().await.helm(&arguments).await.unwrap_err().to_string();
+        assert!(refused.contains(says), "{settings:?}: {refused}");
+    }
 }
 
 #[tokio::test]
