@@ -26,6 +26,7 @@ mod limits;
 mod listening;
 mod maloja;
 mod metrics;
+mod monitoring;
 mod notifications;
 mod plans;
 mod secrecy;

@@ -13,6 +13,7 @@
 //! | [`operator`] | the operator under test |
 //! | [`simulator`] | the simulated services, as a process |
 //! | [`maloja`] | a real Maloja, and what may stand between it and its clients |
+//! | [`prometheus`] | a real Prometheus, and promtool |
 //! | [`wait`] | waiting for a condition, with a deadline |
 //!
 //! Nothing here belongs to one async runtime: a test's runtime may end while the shared control plane goes on.
@@ -31,6 +32,7 @@ pub mod namespace;
 pub mod operator;
 pub mod port;
 pub mod process;
+pub mod prometheus;
 pub mod simulator;
 pub mod tools;
 pub mod wait;
@@ -43,6 +45,7 @@ pub use install::{Chart, Installation};
 pub use maloja::{Maloja, MalojaProxy, MalojaScrobble};
 pub use namespace::TestNamespace;
 pub use operator::{Operator, OperatorProcess};
+pub use prometheus::{Prometheus, PrometheusTools};
 pub use simulator::SimulatorProcess;
 pub use wait::{wait_for_object, wait_until};
 
