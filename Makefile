@@ -8,8 +8,9 @@ CARGO ?= cargo
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
-tools: ## install Maloja; build etcd, kube-apiserver, kube-controller-manager, kubectl and helm; the last line is their folder
+tools: ## install Maloja; build Prometheus, etcd, kube-apiserver, kube-controller-manager, kubectl and helm; the last line is their folder
 	@tools/maloja
+	@tools/build prometheus
 	@tools/build
 
 generate: ## write from the code: the CustomResourceDefinitions, for crds/ and for the chart, the tables of docs/reasons.md, docs/metrics.md and the chart's README
@@ -30,7 +31,10 @@ test: ## run all tests against a real control plane
 	maloja=$$(printf '%s\n' "$$maloja" | tail -n 1); \
 	rootfs=$$(tools/rootfs --profile dev) || exit 1; \
 	rootfs=$$(printf '%s\n' "$$rootfs" | tail -n 1); \
-	export SCROBBLE_OPERATOR_TOOLS="$$tools" SCROBBLE_OPERATOR_MALOJA="$$maloja" SCROBBLE_OPERATOR_ROOTFS="$$rootfs"; \
+	prometheus=$$(tools/build prometheus) || exit 1; \
+	prometheus=$$(printf '%s\n' "$$prometheus" | tail -n 1); \
+	export SCROBBLE_OPERATOR_TOOLS="$$tools" SCROBBLE_OPERATOR_MALOJA="$$maloja"; \
+	export SCROBBLE_OPERATOR_PROMETHEUS="$$prometheus" SCROBBLE_OPERATOR_ROOTFS="$$rootfs"; \
 	$(CARGO) build --workspace --features testing --all-targets && \
 	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-8} $(CARGO) test --workspace --features testing
 

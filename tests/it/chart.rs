@@ -27,7 +27,7 @@ fn folder() -> PathBuf {
     root().join("charts/scrobble-operator")
 }
 
-fn path() -> String {
+pub fn path() -> String {
     folder().display().to_string()
 }
 
@@ -45,7 +45,7 @@ fn definition_files(folder: &Path) -> Vec<(String, String)> {
     files
 }
 
-async fn plane() -> &'static ControlPlane {
+pub async fn plane() -> &'static ControlPlane {
     ControlPlane::shared().await.unwrap()
 }
 
@@ -63,7 +63,7 @@ fn values_file(name: &str) -> String {
 }
 
 /// The documents that the chart renders as the release `demo` in the namespace `music`.
-async fn render(settings: &[&str]) -> Vec<Value> {
+pub async fn render(settings: &[&str]) -> Vec<Value> {
     render_with(settings, &[]).await
 }
 
@@ -78,12 +78,12 @@ async fn render_with(settings: &[&str], further: &[&str]) -> Vec<Value> {
     parse(&plane().await.helm(&arguments).await.unwrap().stdout)
 }
 
-fn of_kind<'a>(documents: &'a [Value], kind: &str) -> Vec<&'a Value> {
+pub fn of_kind<'a>(documents: &'a [Value], kind: &str) -> Vec<&'a Value> {
     documents.iter().filter(|document| document["kind"] == kind).collect()
 }
 
 /// The one document of this kind.
-fn only<'a>(documents: &'a [Value], kind: &str) -> &'a Value {
+pub fn only<'a>(documents: &'a [Value], kind: &str) -> &'a Value {
     let found = of_kind(documents, kind);
     assert_eq!(found.len(), 1, "{kind}");
     found[0]

@@ -29,6 +29,7 @@ mod limits;
 mod listening;
 mod maloja;
 mod metrics;
+mod monitoring;
 mod notifications;
 mod plans;
 mod secrecy;

@@ -60,6 +60,16 @@ pub enum Error {
         /// What was tried, and what came of it.
         tried: String,
     },
+    /// The folder of Prometheus is incomplete.
+    #[error(
+        "{} does not hold {missing}: run `make tools`, or unset SCROBBLE_OPERATOR_PROMETHEUS to have it built", folder.display()
+    )]
+    PrometheusMissing {
+        /// The folder that was looked into.
+        folder: PathBuf,
+        /// The programs that it lacks.
+        missing: String,
+    },
     /// A server gave another answer than was asked for.
     #[error("could not {action}: the answer was {status}, {body}")]
     Answer {

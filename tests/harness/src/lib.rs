@@ -14,6 +14,7 @@
 //! | [`mod@rootfs`], [`container`] | its image's root filesystem, and a run in it |
 //! | [`simulator`] | the simulated services, as a process |
 //! | [`maloja`] | a real Maloja, and what may stand between it and its clients |
+//! | [`prometheus`] | a real Prometheus, and promtool |
 //! | [`wait`] | waiting for a condition, with a deadline |
 //!
 //! Nothing here belongs to one async runtime: a test's runtime may end while the shared control plane goes on.
@@ -34,6 +35,7 @@ pub mod operator;
 pub mod port;
 pub mod process;
 pub mod rootfs;
+pub mod prometheus;
 pub mod simulator;
 pub mod tools;
 pub mod wait;
@@ -48,6 +50,7 @@ pub use maloja::{Maloja, MalojaProxy, MalojaScrobble};
 pub use namespace::TestNamespace;
 pub use operator::{Operator, OperatorProcess};
 pub use rootfs::rootfs;
+pub use prometheus::{Prometheus, PrometheusTools};
 pub use simulator::SimulatorProcess;
 pub use wait::{wait_for_object, wait_until};
 

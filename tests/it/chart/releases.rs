@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 /// Every kind that the chart knows, for `kubectl get`.
 const KINDS: &str = "deployments,services,serviceaccounts,roles,rolebindings,poddisruptionbudgets,networkpolicies,\
-                     ingresses,clusterroles,clusterrolebindings";
+                     ingresses,configmaps,clusterroles,clusterrolebindings";
 
 /// What a release has in the cluster, as `kind/name`.
 async fn objects(plane: &ControlPlane, namespace: &str) -> Vec<String> {
