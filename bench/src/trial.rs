@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::failure::Failure;
+use crate::numbers::ratio;
 use crate::process::{self, Memory};
 use crate::progress::say;
 use crate::reads::Reads;
@@ -155,7 +156,7 @@ async fn restart(plan: &Plan, stage: &Stage, names: &BTreeSet<String>, figures: 
     figures.restart_reads = first.count();
     #[expect(clippy::cast_precision_loss, reason = "reads of a second")]
     let peak = peak as f64;
-    figures.restart_peak = peak / mean;
+    figures.restart_peak = ratio(peak, mean).unwrap_or(0.0);
     figures.unread = figures.restart.reads.within(begin, plan.interval + GRACE).missing(names);
     figures.complaints += complaints(&subject);
     subject.stop().await
