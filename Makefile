@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help tools generate build test chaos soak isolation seats limits snapshots lint docs chart image image-rootfs sbom demo clean
+.PHONY: help tools generate build test bench chaos soak isolation seats limits snapshots lint docs chart image image-rootfs sbom demo clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -85,6 +85,14 @@ snapshots: ## each failure that the simulator can make: the status that results,
 	export SCROBBLE_OPERATOR_TOOLS="$$tools" SCROBBLE_OPERATOR_SNAPSHOTS=full; \
 	$(CARGO) build -q --features testing --bins && \
 	$(CARGO) test -q --features testing --test it -- --nocapture snapshots::
+
+# Built as a release is, but for link-time optimisation. The table goes to standard output and to target/bench/report.md.
+bench: ## measure the operator beside a naive controller; BENCH_ACCOUNTS="1000 10000" says with how many accounts
+	@tools=$$(tools/build) || exit 1; \
+	tools=$$(printf '%s\n' "$$tools" | tail -n 1); \
+	export SCROBBLE_OPERATOR_TOOLS="$$tools"; \
+	$(CARGO) build -q --profile benchmark -p scrobble-operator -p scrobble-simulator -p scrobble-bench -p scrobble-naive --bins && \
+	"$${CARGO_TARGET_DIR:-target}/benchmark/bench"
 
 lint: ## check the format and the lints
 	$(CARGO) fmt --all --check
