@@ -17,7 +17,7 @@ use crate::domain::name::ObjectName;
 use crate::plan::diagnosis::{Diagnosis, table};
 use crate::reconcile::guest::{Guest, Tools};
 use crate::runtime;
-use crate::runtime::telemetry;
+use crate::runtime::telemetry::{self, LogFilter};
 
 /// The exit code where a flag is wrong or a right is missing.
 const UNABLE: u8 = 2;
@@ -61,7 +61,7 @@ pub struct CheckArguments {
 
     /// What is logged: error, warn, info, debug or trace, or a filter such as `scrobble_operator=debug`
     #[arg(long, value_name = "FILTER", default_value = "error", env = "SCROBBLE_OPERATOR_LOG_LEVEL")]
-    log_level: String,
+    log_level: LogFilter,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -95,8 +95,12 @@ impl From<String> for Failure {
 /// Looks at an account and prints what was found. The exit code is 0 where it is healthy, 1 where it is not or could not
 /// be looked at, and 2 where a flag is wrong or a right is missing.
 pub fn run(arguments: CheckArguments) -> ExitCode {
-    telemetry::start(arguments.log_format.into(), &arguments.log_level);
-    match started(arguments) {
+    let logs = telemetry::start(arguments.log_format.into(), &arguments.log_level, None);
+    let looked = logs.map_err(|error| Failure::from(chain(&error))).and_then(|logs| {
+        logs.finish();
+        started(arguments)
+    });
+    match looked {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(Failure { message, code }) => {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::context::Context;
 use super::live::Live;
 use super::upstream::{self, Held};
-use super::{Error, act, fault, journal, observe, party, seats, short_id, token};
+use super::{Error, act, fault, journal, observe, party, seats, spans, token};
 use crate::api::v1alpha1::SpotifyAccount;
 use crate::domain::name::ObjectName;
 use crate::plan::diagnosis::{self, Diagnosis, Next, NotAsked, Sight};
@@ -44,7 +44,7 @@ pub async fn diagnose(
     watched: &Arc<SpotifyAccount>,
     name: &ObjectName,
 ) -> Result<Diagnosis, Error> {
-    let span = tracing::info_span!("diagnose", account = %name, reconcile_id = %short_id());
+    let span = spans::look(name);
     let looking = async {
         let overdue = |_| Error::Overdue { wait: PATIENCE };
         let turn = tokio::time::timeout(PATIENCE, ctx.turns.take(party(watched, name))).await.map_err(overdue)?;

@@ -35,6 +35,11 @@ pub(super) fn pass_over_account(name: &ObjectName, id: &str) -> Span {
     ))
 }
 
+/// A look at an account, for somebody who has asked.
+pub(super) fn look(name: &ObjectName) -> Span {
+    named(tracing::info_span!("diagnose", account = %name, reconcile_id = new_id(), trace_id = Empty))
+}
+
 /// A pass over an object of another kind.
 pub(super) fn pass_over(kind: &'static str, name: &ObjectName) -> Span {
     named(tracing::info_span!(
