@@ -34,6 +34,7 @@ pub const ELSEWHERE: [(&str, &str); 1] = [("docs/backup.md", "tests/it/documents
 pub const NOT_RUN: &[(&str, &str)] = &[
     ("make ", "it builds or tests the repository; this test is a part of `make test`"),
     ("scrobble-operator connect", "a listener signs in: tests/it/connect does it at the simulator"),
+    ("scrobble-operator check", "it asks Spotify: tests/it/diagnostics does it at the simulator"),
     ("helm test", "it needs a kubelet; tests/it/chart/hook.rs runs what its pod runs"),
     ("helm uninstall", "it ends what the other pages use; tests/it/chart/definitions.rs runs it"),
     ("kubectl -n music wait spotifyaccount", "no operator works on this cluster; README's walk has one"),
