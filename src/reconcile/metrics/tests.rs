@@ -25,7 +25,7 @@ fn parsed(text: &str, format: Format) -> BTreeMap<String, (String, Vec<String>)>
     assert!(text.ends_with('\n') && !body.contains("# EOF") && !body.contains("\n\n"));
     for line in body.lines() {
         if let Some(told) = line.strip_prefix("# HELP ") {
-            help = told.split_once(' ').unwrap().0.to_owned();
+            told.split_once(' ').unwrap().0.clone_into(&mut help);
         } else if let Some(told) = line.strip_prefix("# TYPE ") {
             let (name, kind) = told.split_once(' ').unwrap();
             assert_eq!(name, help, "help and type stand together");
