@@ -31,6 +31,13 @@ impl Arguments {
         Duration::from_secs(self.interval.unwrap_or(usual).max(1))
     }
 
+    /// The command that starts the same run.
+    pub fn command(&self) -> String {
+        let counts: Vec<String> = self.accounts.iter().map(ToString::to_string).collect();
+        let interval = self.interval.map(|seconds| format!(" BENCH_INTERVAL={seconds}")).unwrap_or_default();
+        format!("make bench BENCH_ACCOUNTS=\"{}\"{interval}", counts.join(" "))
+    }
+
     /// The path of a program that `make bench` builds.
     pub fn program(&self, name: &str) -> Result<PathBuf, Failure> {
         let program = self.folder()?.join(name);
@@ -68,6 +75,7 @@ mod tests {
     fn numbers_of_accounts_are_separated_by_spaces() {
         let arguments = Arguments::parse_from(["bench", "--accounts", "20 300"]);
         assert_eq!(arguments.accounts, [20, 300]);
+        assert_eq!(arguments.command(), "make bench BENCH_ACCOUNTS=\"20 300\"");
         assert_eq!(arguments.interval(1_000), Duration::from_secs(30));
         assert_eq!(arguments.interval(10_000), Duration::from_secs(120));
         assert_eq!(Arguments::parse_from(["bench", "--interval", "5"]).interval(10_000), Duration::from_secs(5));

@@ -68,8 +68,6 @@ async fn main() -> ExitCode {
 
 async fn measure(arguments: &Arguments) -> Result<(), Failure> {
     let mut pairs: Vec<Pair> = Vec::new();
-    let counts: Vec<String> = arguments.accounts.iter().map(ToString::to_string).collect();
-    let command = format!("make bench BENCH_ACCOUNTS=\"{}\"", counts.join(" "));
     for &accounts in &arguments.accounts {
         let alone = pairs.is_empty();
         let operator = trial(arguments, Kind::Operator, accounts, alone).await?;
@@ -77,7 +75,7 @@ async fn measure(arguments: &Arguments) -> Result<(), Failure> {
         let interval = arguments.interval(accounts).as_secs();
         pairs.push(Pair { interval, operator, naive });
     }
-    let text = report(&Machine::look(), &command, &pairs);
+    let text = report(&Machine::look(), &arguments.command(), &pairs);
     let path = arguments.report()?;
     let written = path.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::write(&path, &text));
     written.map_err(|error| Failure::Broken(format!("could not write {}: {error}", path.display())))?;
