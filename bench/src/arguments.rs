@@ -77,7 +77,7 @@ mod tests {
         assert_eq!(arguments.accounts, [20, 300]);
         assert_eq!(arguments.command(), "make bench BENCH_ACCOUNTS=\"20 300\"");
         assert_eq!(arguments.interval(1_000), Duration::from_secs(30));
-        assert_eq!(arguments.interval(10_000), Duration::from_secs(120));
+        assert_eq!(arguments.interval(10_000), Duration::from_mins(2));
         assert_eq!(Arguments::parse_from(["bench", "--interval", "5"]).interval(10_000), Duration::from_secs(5));
     }
 
