@@ -30,10 +30,12 @@ RUN set -eu; \
         rustup target add "$triple"; \
     fi
 COPY . .
+# Told by the metric `scrobble_operator_build_info`.
+ARG REVISION=unknown
 # Crates and what was compiled of them stay in the builder's cache, so that a change of the source compiles the source alone.
 RUN --mount=type=cache,id=scrobble-operator-crates,target=/usr/local/cargo/registry \
     --mount=type=cache,id=scrobble-operator-target-${TARGETARCH},target=/src/target,sharing=locked \
-    tools/rootfs ${TARGETARCH:+--architecture "$TARGETARCH"} --output /rootfs
+    SCROBBLE_OPERATOR_REVISION="$REVISION" tools/rootfs ${TARGETARCH:+--architecture "$TARGETARCH"} --output /rootfs
 
 FROM scratch
 COPY --from=build /rootfs/ /

@@ -361,7 +361,7 @@ mod tests {
 
     #[test]
     fn a_loop_that_stands_still_is_stuck_unless_tokens_would_be_lost() {
-        let patience = Duration::from_secs(120);
+        let patience = Duration::from_mins(2);
         let still = patience + Duration::from_millis(1);
         assert_eq!(stuck(patience, patience, 0), None);
         assert_eq!(

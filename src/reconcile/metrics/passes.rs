@@ -135,7 +135,7 @@ mod tests {
         run(Err(Error::OffDuty));
         run(Err(Error::Overdue { wait: Duration::ZERO }));
         assert_eq!(of.results.each_ref().map(Counter::get), [1, 1, 2]);
-        assert_eq!([&of.errors, &of.panics, &of.timeouts].map(|counter| counter.get()), [2, 0, 1]);
+        assert_eq!([&of.errors, &of.panics, &of.timeouts].map(Counter::get), [2, 0, 1]);
         // One that goes away, and one that never had its turn.
         let mut gone = passes.waits(Controller::SpotifyApp);
         gone.begins();

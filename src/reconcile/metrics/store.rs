@@ -128,6 +128,9 @@ impl<'a> Sums<'a> {
     }
 }
 
+/// What of an app's accounts is told.
+type Value = for<'a> fn(&OfApp<'a>) -> i64;
+
 /// Writes what the watched objects tell; of single accounts as far as `bound` goes, none without one. Answers how many
 /// accounts are left out because of it.
 pub(super) fn write(out: &mut String, seen: &Seen<'_>, bound: Option<usize>) -> usize {
@@ -149,7 +152,7 @@ pub(super) fn write(out: &mut String, seen: &Seen<'_>, bound: Option<usize>) -> 
             stalled.map(|(reason, count)| (labels(names::ACCOUNTS_STALLED.labels, &[namespace, app, reason]), *count))
         }),
     );
-    let values: [(&Name, fn(&OfApp<'_>) -> i64); 4] = [
+    let values: [(&Name, Value); 4] = [
         (&names::REAUTHORIZATION_DUE, |of| of.reauthorization_due),
         (&names::PLAYS_PENDING, |of| of.pending),
         (&names::PLAYS_IN_QUARANTINE, |of| of.quarantined),

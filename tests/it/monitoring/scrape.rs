@@ -113,6 +113,7 @@ async fn a_real_prometheus_understands_all_of_it() {
 
     // The one that needs a human.
     world.script.revoke("bob").await.unwrap();
+    world.request("bob", "revoked").await;
     world.wait_ready("bob", "False", "AuthorizationRevoked").await;
     let fired = wait_until("the alert", DEADLINE, async || {
         let data = prometheus.get("alerts", &[]).await.map_err(|error| error.to_string())?;

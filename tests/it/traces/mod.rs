@@ -41,7 +41,7 @@ fn path(trace: &[Span], span: &Span) -> String {
     parent.map_or_else(|| span.name.clone(), |parent| format!("{} > {}", path(trace, parent), span.name))
 }
 
-fn only<'a>(trace: &'a [Span], wanted: impl Fn(&Span) -> bool) -> &'a Span {
+fn only(trace: &[Span], wanted: impl Fn(&Span) -> bool) -> &Span {
     let found: Vec<&Span> = trace.iter().filter(|span| wanted(span)).collect();
     assert_eq!(found.len(), 1, "{trace:#?}");
     found[0]

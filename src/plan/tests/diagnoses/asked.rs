@@ -54,6 +54,7 @@ fn an_account_that_is_well_is_read_once_and_refreshed_just_in_time() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn what_keeps_a_pass_from_asking_keeps_a_look_from_it() {
     let until = start() + hours(3);
     let missing = SecretTrouble::NotFound { secret: ObjectName::new("music", "alice-spotify") };
