@@ -23,7 +23,7 @@ async fn world() -> World {
     let world = World::new("monitoring").await;
     let plan = json!({
         "apiVersion": "scrobble-operator.io/v1alpha1", "kind": "ScrobblePlan",
-        "metadata": {"name": world.namespace}, "spec": {"seats": 5},
+        "metadata": {"name": world.namespace}, "spec": {"minInterval": "1s", "seats": 5},
     });
     let plans: Api<ScrobblePlan> = Api::all(world.client.clone());
     plans.create(&PostParams::default(), &serde_json::from_value(plan).unwrap()).await.unwrap();
