@@ -111,7 +111,7 @@ fn the_build_sees_all_that_it_needs_and_no_more() {
         assert!(Path::new(path).is_file() || !path.contains("/src/"), "{path}");
     }
     // What the program's source takes in from elsewhere.
-    for needed in ["LICENSE", "tools/rootfs"] {
+    for needed in ["LICENSE", "build.rs", "tools/rootfs"] {
         assert!(copied.path().join(needed).is_file(), "{needed}");
     }
     for kept in [".git", "target", "docs", "charts", "README.md", "tests/it/world.rs"] {
