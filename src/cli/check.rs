@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 
-use super::run::{Format, chain, clock, duration};
+use super::run::{Format, LAST_THREADS, chain, clock, duration};
 use super::spotify::SpotifyArguments;
 use crate::adapters::http::{AllowedRanges, GuardedClient, build_open_client};
 use crate::adapters::kube::Cluster;
@@ -112,7 +112,9 @@ pub fn run(arguments: CheckArguments) -> ExitCode {
 
 fn started(arguments: CheckArguments) -> Result<bool, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| chain(&error))?;
-    runtime.block_on(check(arguments))
+    let looked = runtime.block_on(check(arguments));
+    runtime.shutdown_timeout(LAST_THREADS);
+    looked
 }
 
 /// Answers whether the account is healthy.

@@ -153,6 +153,9 @@ pub(super) fn duration(text: &str) -> Result<GoDuration, String> {
     text.parse::<GoDuration>().map_err(|error| error.to_string())
 }
 
+/// Threads that wait for something outside get so long to end.
+pub(super) const LAST_THREADS: Duration = Duration::from_secs(1);
+
 /// Runs the operator.
 ///
 /// # Errors
@@ -172,7 +175,10 @@ pub fn run(arguments: RunArguments) -> Result<(), String> {
 
 fn work(configuration: Configuration) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| chain(&error))?;
-    runtime.block_on(runtime::run(configuration)).map_err(|error| chain(&error))
+    let ended = runtime.block_on(runtime::run(configuration)).map_err(|error| chain(&error));
+    // Tokens are stored by now. What a name server keeps waiting ends with the process.
+    runtime.shutdown_timeout(LAST_THREADS);
+    ended
 }
 
 /// The receiver of traces. An empty variable is no receiver, as in OpenTelemetry's own.

@@ -8,6 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 /// So much is remembered of those who asked. Whoever asks beyond that waits until somebody is forgotten.
 const MOST: usize = 4096;
 
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+
 /// Each may ask again after a pause.
 #[derive(Clone, Debug)]
 pub struct Pauses<K> {
@@ -36,6 +38,34 @@ impl<K: Eq + Hash + Clone> Pauses<K> {
                 Ok(())
             }
         }
+    }
+}
+
+/// How often in a day something was asked: the day begins with the first time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Daily {
+    began: Option<Timestamp>,
+    count: i64,
+}
+
+impl Daily {
+    /// Until when nothing more is asked, where so many times a day are too many.
+    pub fn spent_until(&self, most: Option<i64>, now: Timestamp) -> Option<Timestamp> {
+        let began = self.runs_since(now)?;
+        most.is_some_and(|most| self.count >= most).then(|| began.saturating_add(DAY).unwrap_or(now))
+    }
+
+    /// It was asked once more.
+    pub fn note(&mut self, now: Timestamp) {
+        *self = match self.runs_since(now) {
+            Some(began) => Self { began: Some(began), count: self.count.saturating_add(1) },
+            None => Self { began: Some(now), count: 1 },
+        };
+    }
+
+    /// A clock that was set back begins a new day.
+    fn runs_since(&self, now: Timestamp) -> Option<Timestamp> {
+        self.began.filter(|began| *began <= now && now.duration_since(*began) < DAY)
     }
 }
 
@@ -76,6 +106,28 @@ mod tests {
 
     fn at(milliseconds: i64) -> Timestamp {
         Timestamp::from_millisecond(1_795_000_000_000 + milliseconds).unwrap()
+    }
+
+    #[test]
+    fn so_many_times_a_day_and_no_more() {
+        let hour = 3_600_000;
+        let asked = |times: &[i64]| {
+            let mut daily = Daily::default();
+            times.iter().for_each(|time| daily.note(at(*time)));
+            daily
+        };
+        for (times, most, now, until) in [
+            (vec![], Some(2), 0, None),
+            (vec![0], Some(2), hour, None),
+            (vec![0, hour], Some(2), 2 * hour, Some(24 * hour)),
+            (vec![0, hour], None, 2 * hour, None),
+            (vec![0, hour], Some(2), 24 * hour, None),
+            (vec![0, hour, 24 * hour], Some(2), 25 * hour, None),
+            // The clock was set back.
+            (vec![0, hour], Some(2), -hour, None),
+        ] {
+            assert_eq!(asked(&times).spent_until(most, at(now)), until.map(at), "{times:?} of {most:?} at {now}");
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::context::Context;
 use super::live::Live;
 use super::upstream::{self, Held};
-use super::{Error, act, fault, journal, observe, party, seats, spans, token};
+use super::{Error, act, fault, journal, observe, party, request, seats, spans, token};
 use crate::api::v1alpha1::SpotifyAccount;
 use crate::domain::name::ObjectName;
 use crate::plan::diagnosis::{self, Diagnosis, Next, NotAsked, Sight};
@@ -27,7 +27,7 @@ const DEADLINE: Duration = Duration::from_secs(40);
 /// How long is waited for a turn, for a pass over the same account, and while another process has the token (real time).
 const PATIENCE: Duration = Duration::from_secs(20);
 /// The time between two looks at a token that another process has.
-const PAUSE: Duration = Duration::from_millis(500);
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// A look at an account and what it did.
 pub(super) struct Looked {
@@ -64,9 +64,36 @@ async fn on_duty(ctx: &Arc<Context>, watched: &Arc<SpotifyAccount>, name: &Objec
     let seating = seats::look(ctx, &account, name);
     upstream::look(ctx, &account, name).await;
     let mut own = borrowed(&live);
-    let looked = Box::pin(look(ctx, &mut own, &account, name, seating)).await?;
+    let spared = spared(ctx, &account, name, &live);
+    if is_gone(ctx, &account) {
+        // What is remembered of it goes with its last pass, which may have been while this one waited.
+        ctx.live.forget(account.metadata.uid.as_deref().unwrap_or_default());
+    }
+    let looked = Box::pin(look(ctx, &mut own, &account, name, seating, spared)).await?;
+    if looked.progress.page.is_some() || looked.progress.refresh.is_some() {
+        live.looks.note(ctx.clock.now());
+    }
     give_back(&mut live, own, &looked.progress);
     Ok(looked.diagnosis)
+}
+
+/// Why Spotify is not asked for somebody's look although it could be for a pass.
+fn spared(ctx: &Context, account: &SpotifyAccount, name: &ObjectName, live: &Live) -> Option<NotAsked> {
+    if is_gone(ctx, account) {
+        return Some(NotAsked::gone());
+    }
+    if account.status.as_ref().is_none_or(|status| status.conditions.is_empty()) {
+        return Some(NotAsked::unvisited());
+    }
+    let most = request::limits(ctx, account, &name.namespace).a_day;
+    live.looks.spent_until(most, ctx.clock.now()).map(NotAsked::looked_at_too_often)
+}
+
+fn is_gone(ctx: &Context, account: &SpotifyAccount) -> bool {
+    let stays = |other: &SpotifyAccount| {
+        other.metadata.uid == account.metadata.uid && other.metadata.deletion_timestamp.is_none()
+    };
+    ctx.catalogue.accounts(&stays).is_empty()
 }
 
 /// What a look starts from, of what this process remembers: what it reads of it is not what a pass has read.
@@ -89,23 +116,25 @@ fn give_back(live: &mut Live, own: Live, progress: &Progress) {
     }
 }
 
-/// One look. `live` is its own. Without a seating the account's plan has a seat for it that it has not taken.
+/// One look. `live` is its own. Without a seating the account's plan has a seat for it that it has not taken. With a
+/// reason to spare Spotify, only the Secrets are looked at.
 pub(super) async fn look(
     ctx: &Arc<Context>,
     live: &mut Live,
     account: &Arc<SpotifyAccount>,
     name: &ObjectName,
     seating: Option<Seating>,
+    spared: Option<NotAsked>,
 ) -> Result<Looked, Error> {
     let started = Instant::now();
     let goes_on = || !ctx.stopping.is_cancelled() && ctx.tenure.holds() && started.elapsed() <= DEADLINE;
-    let is_seated = seating.is_some();
+    let mut not_asked = spared.or_else(|| seating.is_none().then(NotAsked::unseated));
+    let may_ask = not_asked.is_none();
     live.seating = seating.unwrap_or_default();
     let last_read = live.last_read;
     let elders = observe::Elders::of(account, &name.namespace, duplicate::listener(account), ctx);
     let mut progress = Progress { due: Some(Due::Read(ctx.clock.now())), ..Progress::default() };
     let mut admission = upstream::Admission::default();
-    let mut not_asked = (!is_seated).then(NotAsked::unseated);
     for _ in 0..MAXIMUM_ROUNDS {
         if !goes_on() {
             ctx.ensure_on_duty()?;
@@ -122,8 +151,8 @@ pub(super) async fn look(
                 load(ctx, account, &name.namespace, live, &mut progress).await;
                 continue;
             }
-            // It has no place in its plan yet: its Secrets are looked at, and that is all.
-            Next::Steps(_) if !is_seated => break,
+            // Its Secrets are looked at, and that is all.
+            Next::Steps(_) if !may_ask => break,
             Next::Steps(steps) => steps,
         };
         match upstream::enter(ctx, account, &observed, &steps, &mut admission).await {
@@ -139,12 +168,15 @@ pub(super) async fn look(
         // The look is no read of the operator's: its schedule goes on as if nobody had asked.
         live.last_read = last_read;
         if is_contended(&progress) {
+            // This stands until something better is known.
+            not_asked = Some(NotAsked::contended());
             if started.elapsed() > PATIENCE {
-                not_asked = Some(NotAsked::contended());
                 break;
             }
             tokio::time::sleep(PAUSE).await;
             (progress.token, progress.refresh) = (None, None);
+        } else {
+            not_asked = None;
         }
     }
     let observed = observe::observe(account, &name.namespace, ctx, live, &elders);

@@ -114,7 +114,8 @@ async fn claim_exchange_commit(
     let mut tries = 0;
     let started = Instant::now();
     let claimed = loop {
-        if !ctx.tenure.holds() {
+        // A process that is about to end begins nothing.
+        if !ctx.tenure.holds() || ctx.stopping.is_cancelled() {
             return Ok(RefreshOutcome::Conflict.into());
         }
         if let Some(until) = fenced_until(ctx, &exchange.secret_name(), &exchange.token.in_use) {

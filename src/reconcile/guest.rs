@@ -121,7 +121,7 @@ impl Guest {
     pub async fn diagnose(&self) -> Result<Diagnosis, GuestError> {
         let mut live = Live::default();
         let seating = seating::recorded(&self.account);
-        let looking = diagnosis::look(&self.ctx, &mut live, &self.account, &self.name, seating);
+        let looking = diagnosis::look(&self.ctx, &mut live, &self.account, &self.name, seating, None);
         let Looked { diagnosis, progress } = Box::pin(fault::contained(looking)).await.map_err(GuestError::Look)?;
         // What the rights of whoever looks do not allow says nothing about the account.
         match missing_right(&progress) {

@@ -16,6 +16,7 @@ use crate::domain::notice::Notice;
 use crate::domain::play::Page;
 use crate::domain::state_secret::StateSecret;
 use crate::domain::token::AccessToken;
+use crate::plan::inquiry::Daily;
 use crate::plan::lineage::TokenInUse;
 use crate::plan::seating::Seating;
 use crate::plan::step::SecretTrouble;
@@ -117,6 +118,8 @@ pub struct Live {
     pub request_refused: Option<Timestamp>,
     /// Its place in a plan, as this pass has found it.
     pub seating: Seating,
+    /// Looks that have asked Spotify, by the day.
+    pub looks: Daily,
     /// Passes in a row in which somebody else had the token.
     pub contended: u32,
 }

@@ -28,7 +28,7 @@ const WAITING: usize = 10_000;
 /// Requests to one app's webhook at the same time: one that hangs keeps nobody else's notices.
 const LANES: usize = 4;
 /// What was counted before the process was asked to stop still gets this long to arrive.
-const LAST_CALL: Duration = Duration::from_secs(5);
+const LAST_CALL: Duration = Duration::from_secs(2);
 
 /// A notice, and the pass that has counted it.
 struct Counted {

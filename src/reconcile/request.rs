@@ -48,7 +48,7 @@ pub(super) async fn judge(
 }
 
 /// How often this account may ask, by what its quota group allows.
-fn limits(ctx: &Context, account: &SpotifyAccount, namespace: &str) -> Limits {
+pub(super) fn limits(ctx: &Context, account: &SpotifyAccount, namespace: &str) -> Limits {
     let interval = ctx.settings.minimum_request_interval;
     let Lookup::Found(app) = ctx.catalogue.app(&account.spec.app_ref.object(namespace)) else {
         return Limits::of(interval, 0, 1);

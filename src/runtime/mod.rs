@@ -59,6 +59,10 @@ use triggers::Changes;
 /// After SIGTERM, running passes take no new step once this is over; what is left is for exchanges and the Lease.
 const PASSES_END: Duration = Duration::from_secs(12);
 
+/// For so long the steps are waited for that were taken before that. With what notices, the Lease and traces may take, the
+/// process ends within 25 s, unless tokens are not stored.
+const LAST_STEPS: Duration = Duration::from_secs(3);
+
 /// Accounts that wait for a Secret are looked at so many at a time.
 const POLLS: usize = 4;
 
@@ -276,7 +280,10 @@ async fn on_duty(
         let _ = notices.await;
         finished.cancel();
     };
-    if tokio::join!(keeping, finishing).0 {
+    let kept = tokio::join!(keeping, finishing).0;
+    // Nobody works on without the Lease.
+    passes.abort();
+    if kept {
         election.release(&ctx.cluster, held, off_duty).await;
     }
     Ok(())
@@ -291,7 +298,7 @@ async fn finish(ctx: &Arc<Context>, controllers: tokio::task::JoinHandle<()>) {
             stopping.cancel();
         })
     };
-    if tokio::time::timeout(PASSES_END * 3 / 2, controllers).await.is_err() {
+    if tokio::time::timeout(PASSES_END + LAST_STEPS, controllers).await.is_err() {
         tracing::warn!("some passes did not end in time; what they did is recognised later");
     }
     hurry.abort();

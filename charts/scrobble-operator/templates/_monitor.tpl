@@ -22,7 +22,7 @@
 {{/* Metadata of a ServiceMonitor or PodMonitor: a list of the root and of the values. */}}
 {{- define "scrobble-operator.monitorMetadata" -}}
 {{- $root := index . 0 }}
-{{- $labels := mergeOverwrite (deepCopy (index . 1).labels) (include "scrobble-operator.labels" $root | fromYaml) }}
+{{- $labels := mergeOverwrite (deepCopy (default dict (index . 1).labels)) (include "scrobble-operator.labels" $root | fromYaml) }}
 name: {{ include "scrobble-operator.fullname" $root }}
 namespace: {{ $root.Release.Namespace }}
 labels:

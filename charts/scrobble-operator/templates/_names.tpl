@@ -31,7 +31,7 @@ namespaces that are not the release's own. A colon stands in no namespace and no
 
 {{/* The namespaces of mode `namespaces`, each once, the release's own first: a JSON list. */}}
 {{- define "scrobble-operator.namespaces" -}}
-{{- prepend .Values.rbac.namespaces .Release.Namespace | uniq | toJson }}
+{{- prepend (default list .Values.rbac.namespaces) .Release.Namespace | uniq | toJson }}
 {{- end }}
 
 {{- define "scrobble-operator.selectorLabels" -}}
@@ -50,7 +50,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 
 {{/* Labels of pods: not the versions, so that no chart starts pods anew that it does not change otherwise. */}}
 {{- define "scrobble-operator.podLabels" -}}
-{{- $given := mergeOverwrite (deepCopy (default dict .Values.commonLabels)) .Values.podLabels }}
+{{- $given := mergeOverwrite (deepCopy (default dict .Values.commonLabels)) (default dict .Values.podLabels) }}
 {{- mergeOverwrite $given (include "scrobble-operator.selectorLabels" . | fromYaml) | toYaml }}
 {{- end }}
 

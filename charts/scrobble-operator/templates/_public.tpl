@@ -1,4 +1,7 @@
-{{/* The pages that people use, as a JSON list: neither metrics nor probes. */}}
+{{/*
+The pages that people use, as a JSON list: neither metrics nor probes. `/connect` and `/callback` are reserved for signing in
+through the operator's own server, which does not exist yet.
+*/}}
 {{- define "scrobble-operator.publicPaths" -}}
 {{- list "/connect" "/callback" "/diagnostics" | toJson }}
 {{- end }}

@@ -82,6 +82,22 @@ impl NotAsked {
         Self::new(Reason::Progressing, "the account is about to take its place in the plan that it names", None)
     }
 
+    /// Its first pass finds out how its token stands.
+    pub fn unvisited() -> Self {
+        Self::new(Reason::Progressing, "the account's first pass is about to come: ask again in a moment", None)
+    }
+
+    /// It was deleted meanwhile.
+    pub fn gone() -> Self {
+        Self::new(Reason::Progressing, "the account is being deleted", None)
+    }
+
+    /// People have looked at it so often that the calls of the day are kept for reads.
+    pub fn looked_at_too_often(until: Timestamp) -> Self {
+        let message = "the account was looked at too often today: the calls that are left are for reads";
+        Self::new(Reason::RateLimited, message, Some(until))
+    }
+
     /// Another process exchanges the token, or may, for longer than is waited.
     pub fn contended() -> Self {
         Self::new(Reason::Progressing, "an exchange is on its way, or may be, that comes first: ask again later", None)

@@ -54,7 +54,7 @@ pub struct ApiCalls {
 }
 
 /// What the operator is known to send, each to be seen from the start.
-const KNOWN: [(&str, &str); 22] = [
+const KNOWN: [(&str, &str); 24] = [
     ("get", "secrets"),
     ("create", "secrets"),
     ("patch", "secrets"),
@@ -77,6 +77,8 @@ const KNOWN: [(&str, &str); 22] = [
     ("get", "leases"),
     ("create", "leases"),
     ("update", "leases"),
+    ("create", "tokenreviews"),
+    ("create", "subjectaccessreviews"),
 ];
 
 impl ApiCalls {

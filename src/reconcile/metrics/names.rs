@@ -163,7 +163,7 @@ names! {
     TARGET_GATE Store Gauge "scrobble_operator_target_gate_seconds" ["namespace", "name", "type"]
         "Seconds until the service may be called again, as it asked; 0 is now";
     TARGET_PENDING Store Gauge "scrobble_operator_target_plays_pending" ["namespace", "name", "type"]
-        "Plays that wait for the target, over all accounts that are not suspended";
+        "Plays that wait for the target, over all accounts that are not suspended and need nobody to do something first";
     TARGET_LAST_DELIVERY Store Gauge "scrobble_operator_target_seconds_since_last_delivery" ["namespace", "name", "type"]
         "Seconds since the target last accepted a play; since this process is on duty where it never did";
     PLAN_SEATS Store Gauge "scrobble_operator_plan_seats" ["name"]

@@ -11,8 +11,8 @@ use super::names::{self, Name};
 use super::{accounts, apps};
 use crate::api::condition::{ConditionType, Reason, find_condition, is_condition_true};
 use crate::api::v1alpha1::{
-    BreakerState, BreakerStatus, NamespacedReference, RateLimitStatus, ScrobblePlan, ScrobbleTarget, SpotifyAccount,
-    SpotifyApp,
+    AccountTargetStatus, BreakerState, BreakerStatus, ForeignScrobbler, NamespacedReference, RateLimitStatus,
+    ScrobblePlan, ScrobbleTarget, SpotifyAccount, SpotifyApp, TargetState,
 };
 use crate::plan::seat;
 
@@ -122,10 +122,17 @@ impl<'a> Sums<'a> {
             let target = self.targets.entry(reference(&entry.target_ref, namespace)).or_default();
             let Some(known) = status.and_then(|status| status.target(&entry.name)) else { continue };
             app.quarantined += known.quarantined;
-            target.pending += if account.spec.suspend { 0 } else { known.pending };
+            target.pending += if account.spec.suspend || !goes_on(known) { 0 } else { known.pending };
             target.last_delivery = target.last_delivery.max(known.last_delivery_time.as_ref().map(|time| time.0));
         }
     }
+}
+
+/// Whether an entry's plays are delivered without anybody's doing, sooner or later. What waits for the listener is the
+/// account's own trouble, not the target's.
+fn goes_on(entry: &AccountTargetStatus) -> bool {
+    let waits_for_somebody = matches!(entry.state, TargetState::Unauthorized | TargetState::Suspended);
+    !waits_for_somebody && entry.foreign_scrobbler != Some(ForeignScrobbler::Found)
 }
 
 /// What of an app's accounts is told.

@@ -131,12 +131,12 @@ async fn bob(world: &World) -> Manifest {
 /// page keeps besides her objects and Secrets.
 async fn restored_world(lost: World, backup: &Path) -> World {
     let plane = cluster().await;
-    let since = backup.join("backup/since");
+    let since = backup.join("backup/music/since");
     let kept: Vec<String> = fs::read_to_string(&since).unwrap().lines().map(|line| format!("{line}\n")).collect();
     assert_eq!(kept.iter().filter(|line| line.starts_with("alice ")).count(), 4, "{kept:?}");
     fs::write(&since, kept.into_iter().filter(|line| !line.starts_with("alice ")).collect::<String>()).unwrap();
     // Some of hers may have waited for their turn; what is sent without it is sent again.
-    fs::remove_file(backup.join("backup/journals/alice")).ok();
+    fs::remove_file(backup.join("backup/music/journals/alice")).ok();
     let restore = section("Restore");
     let (off, rest) = restore.split_at(1);
     run(plane, backup, off, "", "").await.unwrap();

@@ -1,6 +1,6 @@
 //! The operator in its image, as a pod runs it.
 
-use scrobble_harness::{Confinement, Container, Operator};
+use scrobble_harness::{Confinement, Container, Operator, wait_until};
 use scrobble_operator::api::condition::ConditionType;
 
 use super::dockerfile::Dockerfile;
@@ -31,7 +31,12 @@ async fn plays_arrive_from_a_read_only_root_without_rights() {
     expected.sort();
     let mark = world.mark().await;
     let mut process = operator(&world, container(&world).await).start().await.unwrap();
-    assert_eq!(process.get("/readyz").await.unwrap(), (200, "ok".to_owned()));
+    wait_until("readiness", DEADLINE, async || {
+        let answer = process.get("/readyz").await.map_err(|error| error.to_string())?;
+        if answer == (200, "ok".to_owned()) { Ok(()) } else { Err(format!("{answer:?}")) }
+    })
+    .await
+    .unwrap();
 
     let found = Confinement::of(process.id()).unwrap();
     let (user, group) = Dockerfile::read().user();

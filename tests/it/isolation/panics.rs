@@ -47,8 +47,13 @@ async fn a_panic_is_told_on_its_account_and_backed_off() {
     assert!(message.starts_with(PLACE) && message.contains("please report it"), "{message}");
     let failures = status.failures.unwrap();
     assert_eq!(failures.last_type, Some(FailureType::Unknown));
-    let events = world.events("alice").await;
-    assert!(events.iter().any(|(reason, note)| reason == INTERNAL && note.starts_with(PLACE)), "{events:?}");
+    wait_until("the Event", DEADLINE, async || {
+        let events = world.events("alice").await;
+        let told = events.iter().any(|(reason, note)| reason == INTERNAL && note.starts_with(PLACE));
+        if told { Ok(()) } else { Err(format!("{events:?}")) }
+    })
+    .await
+    .unwrap();
 
     // Whoever asks gets one try at once; the next is as far away as after any failure.
     world.request("alice", "now").await;

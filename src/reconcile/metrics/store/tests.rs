@@ -155,6 +155,28 @@ fn accounts_are_summed_by_their_app() {
 }
 
 #[test]
+fn plays_that_wait_for_somebody_do_not_wait_for_the_target() {
+    let entry = |state: &str, foreign: Option<&str>| {
+        json!({"targets": [{"name": "first", "state": state, "pending": 3, "quarantined": 0, "droppedTotal": 0,
+            "consecutiveFailures": 0, "foreignScrobbler": foreign}]})
+    };
+    for (state, foreign, counted) in [
+        ("Healthy", None, 3),
+        ("Healthy", Some("Absent"), 3),
+        ("Failing", None, 3),
+        ("CircuitOpen", None, 3),
+        ("Healthy", Some("Found"), 0),
+        ("Unauthorized", None, 0),
+        ("Suspended", None, 0),
+    ] {
+        let accounts = [account("alice", json!({}), entry(state, foreign))];
+        let (samples, _) = samples(&accounts, &[], &[target("brainz", json!({}))], &[], None);
+        let expected = format!("target_plays_pending{{namespace='music',name='brainz',type='ListenBrainz'}} {counted}");
+        has(&samples, &[expected.as_str()]);
+    }
+}
+
+#[test]
 fn an_app_tells_its_gates_its_budget_and_its_last_read() {
     let quota = json!({"untilTime": at(-3600), "hours": [
         {"time": at(25 * 3600), "calls": 100}, {"time": at(24 * 3600), "calls": 7}, {"time": at(0), "calls": 5}]});
