@@ -113,7 +113,9 @@ mod tests {
         let hour = 3_600_000;
         let asked = |times: &[i64]| {
             let mut daily = Daily::default();
-            times.iter().for_each(|time| daily.note(at(*time)));
+            for time in times {
+                daily.note(at(*time));
+            }
             daily
         };
         for (times, most, now, until) in [
