@@ -64,8 +64,9 @@ async fn on_duty(ctx: &Arc<Context>, watched: &Arc<SpotifyAccount>, name: &Objec
     let seating = seats::look(ctx, &account, name);
     upstream::look(ctx, &account, name).await;
     let mut own = borrowed(&live);
-    let spared = spared(ctx, &account, name, &live);
-    if is_gone(ctx, &account) {
+    let gone = is_gone(ctx, &account);
+    let spared = if gone { Some(NotAsked::gone()) } else { spared(ctx, &account, name, &live) };
+    if gone {
         // What is remembered of it goes with its last pass, which may have been while this one waited.
         ctx.live.forget(account.metadata.uid.as_deref().unwrap_or_default());
     }
@@ -79,9 +80,6 @@ async fn on_duty(ctx: &Arc<Context>, watched: &Arc<SpotifyAccount>, name: &Objec
 
 /// Why Spotify is not asked for somebody's look although it could be for a pass.
 fn spared(ctx: &Context, account: &SpotifyAccount, name: &ObjectName, live: &Live) -> Option<NotAsked> {
-    if is_gone(ctx, account) {
-        return Some(NotAsked::gone());
-    }
     if account.status.as_ref().is_none_or(|status| status.conditions.is_empty()) {
         return Some(NotAsked::unvisited());
     }
