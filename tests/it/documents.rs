@@ -10,6 +10,7 @@ use scrobble_operator::api::condition::Reason;
 use scrobble_operator::plan::failure::tables;
 use scrobble_operator::reconcile::metrics::names::Part;
 use scrobble_operator::reconcile::metrics::tables::of as tables_of;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -159,6 +160,24 @@ fn contributing_tells_about_every_target_of_make() {
             assert!(phony.split(' ').any(|target| target == named), "{}: make {named}", path.display());
         }
     }
+}
+
+/// The flags among the words of a text.
+pub fn flags(text: &str) -> BTreeSet<String> {
+    let words = text.split(|character: char| character.is_whitespace() || "`,".contains(character));
+    words.filter(|word| word.starts_with("--")).map(str::to_owned).collect()
+}
+
+/// The table of flags on a page names those of the command, and no other; answers which they are.
+pub fn assert_names_every_flag(page: &str, command: &str) -> BTreeSet<String> {
+    let page = fs::read_to_string(root().join(page)).unwrap();
+    let help = Command::new(env!("CARGO_BIN_EXE_scrobble-operator")).args([command, "--help"]).output().unwrap();
+    let rows = page.lines().filter(|line| line.starts_with("| `--"));
+    let table: String = rows.map(|line| line.split('|').nth(1).unwrap()).collect();
+    let mut known = flags(&String::from_utf8(help.stdout).unwrap());
+    known.remove("--help");
+    assert_eq!(flags(&table), known);
+    known
 }
 
 /// A shell in the repository that runs a script against a control plane, with its tools and the operator.

@@ -1,8 +1,7 @@
 //! The command has the rights of whoever runs it, and says which one is missing.
 
-use std::process::Command;
-
 use super::session::{Connect, bind, token_secret, world};
+use crate::documents::{assert_names_every_flag, flags};
 
 #[tokio::test]
 async fn rights_that_are_missing_are_named_before_anybody_is_sent_to_spotify() {
@@ -71,18 +70,7 @@ async fn rights_that_are_missing_are_named_before_anybody_is_sent_to_spotify() {
 
 #[test]
 fn the_page_names_every_flag() {
-    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/connect.md")).unwrap();
-    let help = Command::new(env!("CARGO_BIN_EXE_scrobble-operator")).args(["connect", "--help"]).output().unwrap();
-    let help = String::from_utf8(help.stdout).unwrap();
-    let flags = |text: &str| {
-        let words = text.split(|character: char| character.is_whitespace() || "`,".contains(character));
-        words.filter(|word| word.starts_with("--")).map(str::to_owned).collect::<std::collections::BTreeSet<_>>()
-    };
-    let rows = page.lines().filter(|line| line.starts_with("| `--"));
-    let table: String = rows.map(|line| line.split('|').nth(1).unwrap()).collect();
-    let mut known = flags(&help);
-    known.remove("--help");
-    assert_eq!(flags(&table), known);
+    let known = assert_names_every_flag("docs/connect.md", "connect");
     for page in ["README.md", "docs/connect.md"] {
         let text = std::fs::read_to_string(format!("{}/{page}", env!("CARGO_MANIFEST_DIR"))).unwrap();
         let commands: Vec<&str> = text.lines().filter(|line| line.starts_with("$ scrobble-operator connect")).collect();

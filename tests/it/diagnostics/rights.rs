@@ -4,6 +4,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::session::{CHECKER, NOBODY, VIEWER, check, diagnostics, people, request, token};
+use crate::documents::assert_names_every_flag;
 use crate::world::World;
 
 #[tokio::test]
@@ -103,17 +104,5 @@ async fn a_standby_asks_nobody_and_names_who_is_on_duty() {
 
 #[test]
 fn the_page_names_every_flag() {
-    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/diagnostics.md")).unwrap();
-    let program = env!("CARGO_BIN_EXE_scrobble-operator");
-    let help = std::process::Command::new(program).args(["check", "--help"]).output().unwrap();
-    let help = String::from_utf8(help.stdout).unwrap();
-    let flags = |text: &str| {
-        let words = text.split(|character: char| character.is_whitespace() || "`,".contains(character));
-        words.filter(|word| word.starts_with("--")).map(str::to_owned).collect::<std::collections::BTreeSet<_>>()
-    };
-    let rows = page.lines().filter(|line| line.starts_with("| `--"));
-    let table: String = rows.map(|line| line.split('|').nth(1).unwrap()).collect();
-    let mut known = flags(&help);
-    known.remove("--help");
-    assert_eq!(flags(&table), known);
+    assert_names_every_flag("docs/diagnostics.md", "check");
 }
